@@ -190,25 +190,30 @@ def _schedule_time_out(task: ActivityTask) -> None:
     task.effect = 0
     # Assumption: zero-time-out: 0 seconds are over at once.
     # Assumption: equal-time-outs: of several that fall due at one instant, this order decides.
-    opened, scheduled_at = task.opened, task.execution.time(task.opened_id)
-    due: list[tuple[str, str, int]] = []
+    scheduled_at = task.execution.time(task.opened_id)
+    since: tuple[tuple[str, str, int], ...]
     if task.state == SCHEDULED:
-        due.append(("SCHEDULE_TO_START", opened("scheduleToStartTimeout"), scheduled_at))
-    due.append(("SCHEDULE_TO_CLOSE", opened("scheduleToCloseTimeout"), scheduled_at))
-    if task.state != SCHEDULED:
-        started_at = task.execution.time(task.started_id)
-        due.append(("START_TO_CLOSE", opened("startToCloseTimeout"), started_at))
-        due.append(("HEARTBEAT", opened("heartbeatTimeout"), task.heartbeat_at))
-    earliest: tuple[int, str] | None = None
-    for timeout_type, timeout, since in due:
+        since = (
+            ("SCHEDULE_TO_START", "scheduleToStartTimeout", scheduled_at),
+            ("SCHEDULE_TO_CLOSE", "scheduleToCloseTimeout", scheduled_at),
+        )
+    else:
+        since = (
+            ("SCHEDULE_TO_CLOSE", "scheduleToCloseTimeout", scheduled_at),
+            ("START_TO_CLOSE", "startToCloseTimeout", task.execution.time(task.started_id)),
+            ("HEARTBEAT", "heartbeatTimeout", task.heartbeat_at),
+        )
+    due: int | None = None
+    first = ""
+    for timeout_type, setting, begin in since:
+        timeout = task.opened(setting)
         if timeout != NO_TIMEOUT:
-            at = since + int(timeout) * 1000
-            if earliest is None or at < earliest[0]:
-                earliest = at, timeout_type
-    if earliest is not None:
-        at, timeout_type = earliest
+            at = begin + int(timeout) * 1000
+            if due is None or at < due:
+                due, first = at, timeout_type
+    if due is not None:
         task.effect = engine.at(
-            at, "activity task time-out", task.execution, task.opened_id, task, timeout_type
+            due, "activity task time-out", task.execution, task.opened_id, task, first
         )
 
 

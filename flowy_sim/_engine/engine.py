@@ -376,8 +376,8 @@ class Engine:
             arguments: what the effect is about.
         """
         delays = self.latency.delays(kind, execution.workflow_id, event_id, due)
-        index = self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0
-        return self.effects.set(max(self.now, due + delays[index]), kind, *arguments)
+        due += delays[self.choose(f"{kind} delay", len(delays)) if len(delays) > 1 else 0]
+        return self.effects.set(max(self.now, due), kind, *arguments)
 
     def duration_of_call(self) -> int:
         """Return how many milliseconds the next call of a client takes."""

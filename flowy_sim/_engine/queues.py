@@ -37,9 +37,9 @@ class Listener(Protocol):
 class TimerQueue:
     """A queue of effects; scheduling and canceling take logarithmic time.
 
-    A canceled effect leaves the queue only when the canceled ones outnumber the others, so memory
-    is bounded by twice what is alive. The effects of each group are in a heap of their own, and so
-    are all others, so the next instant of a group is as cheap to tell as that of all.
+    The effects of each group are in a heap of their own, and so are all others, so the next instant
+    of a group is as cheap to tell as that of all. A canceled effect leaves its heap only when the
+    canceled ones there outnumber all that are alive, so memory is bounded by what is alive.
 
     Args:
         choose: chooses among effects that are due at the same instant.
@@ -87,13 +87,14 @@ class TimerQueue:
         effect = self._alive.pop(key, None)
         if effect is None:
             effect = self._ready.pop(key, None)
-        elif sum(map(len, self._all_heaps)) > 64 + 2 * len(self._alive):
-            for heap in self._all_heaps:
+        else:
+            heap = self._heap_of.get(effect.kind, self._others)
+            if len(heap) > 64 + 2 * len(self._alive):
                 heap[:] = [entry for entry in heap if entry[1] in self._alive]
                 heapq.heapify(heap)
-        else:
-            # Those at the top go at once, so that the next instant is always cheap to tell.
-            self._next_of(self._heap_of.get(effect.kind, self._others))
+            elif heap[0][1] == key:
+                # Those at the top go at once, so that the next instant is always cheap to tell.
+                self._next_of(heap)
         if self.listener is not None and effect is not None:
             self.listener.effect_over(key, effect)
 

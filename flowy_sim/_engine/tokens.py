@@ -132,13 +132,13 @@ def request_ids(seed: int) -> Iterator[str]:
     >>> len(next(ids)), next(ids)[-3:]
     (36, '002')
     """
-    return map(_request_id_form(seed).format, count(1))
+    return map(_request_id_form(seed).__mod__, count(1))
 
 
 @lru_cache(maxsize=64)
 def _request_id_form(seed: int) -> str:
     random = f"{Random(f'requests/{seed}').getrandbits(80):020x}"
-    return f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-{{:012x}}"
+    return f"{random[:8]}-{random[8:12]}-4{random[12:15]}-a{random[15:18]}-%012x"
 
 
 #: How long a page token is valid, in milliseconds, as documented.

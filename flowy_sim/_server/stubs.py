@@ -277,7 +277,7 @@ class ServedStubs:
                 for task in list(execution.activities.values()):
                     self._take_back(task)
                     if self._resume_work(execution, task):
-                        resumed.add(TaskKey(execution.run_id, task.started_id))
+                        resumed.add((execution.run_id, task.started_id))
         self.serve(instant)
         return resumed
 

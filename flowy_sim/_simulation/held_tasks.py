@@ -84,9 +84,9 @@ class HeldTasks:
         self._held: dict[TaskKey, HeldTask] = {}
         self._many = _MANY
 
-    def add(self, task: HandedOutTask, holder: Holder) -> HeldTask:
+    def add(self, key: TaskKey, task: HandedOutTask, holder: Holder) -> HeldTask:
         """Note that a task is held; return it."""
-        self._held[task.key] = added = HeldTask(task, holder, self._now())
+        self._held[key] = added = HeldTask(task, holder, self._now())
         if len(self._held) > self._many:
             self._held = {key: held for key, held in self._held.items() if held.task.is_open()}
             self._many = _MANY + 2 * len(self._held)

@@ -19,7 +19,6 @@ from flowy_sim._simulation.regions import (
     DECISION_POLL,
     POLLS,
     Engines,
-    TaskKey,
     TaskList,
     handed_out,
 )
@@ -151,7 +150,7 @@ class Host:
         reply = self.carry_out(operation, request, region, exact)
         if operation == HEARTBEAT:
             token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
-            self.presence.held_tasks.heartbeat(TaskKey(token.run_id, token.started_id))
+            self.presence.held_tasks.heartbeat((token.run_id, token.started_id))
         return reply
 
     def _poll(

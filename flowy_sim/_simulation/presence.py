@@ -164,13 +164,15 @@ class Presence:
         if poller.drops_task:
             self.drop(poller)
         self.works(poller)
+        is_new = task_list not in poller.polled
         if found:
             poller.empties.clear()
-        if found or task_list not in poller.polled:
+        if found or is_new:
             self.last_call = poller.last_call
-        if task_list not in poller.polled and len(poller.polled) >= MOST_LISTS:
-            self._forget_list(poller, next(iter(poller.polled)))
-        poller.polled[task_list] = None
+        if is_new:
+            if len(poller.polled) >= MOST_LISTS:
+                self._forget_list(poller, next(iter(poller.polled)))
+            poller.polled[task_list] = None
         pollers = self._pollers.setdefault(task_list, {})
         pollers[poller] = None
         if len(pollers) > self._many_pollers:
@@ -220,9 +222,10 @@ class Presence:
 
     def hold(self, task: HandedOutTask, holder: Holder) -> None:
         """Note that a task is held."""
-        held = self.held_tasks.add(task, holder)
+        key = task.key
+        held = self.held_tasks.add(key, task, holder)
         if isinstance(holder, Poller):
-            holder.tasks[task.key] = held
+            holder.tasks[key] = held
 
     def drop(self, poller: Poller) -> None:
         """Note that a poller does not work on its tasks any more."""

@@ -37,11 +37,8 @@ class TaskList(NamedTuple):
         return f"{kind} task list {self.name!r} of domain {self.domain!r}"
 
 
-class TaskKey(NamedTuple):
-    """Identifies a task, as a token does."""
-
-    run_id: str
-    started_id: int
+TaskKey = tuple[str, int]
+"""Identifies a task, as a token does: the run ID, and the ID of the event that started it."""
 
 
 class HandedOutTask(NamedTuple):
@@ -65,7 +62,7 @@ class HandedOutTask(NamedTuple):
     @property
     def key(self) -> TaskKey:
         """What it is found by."""
-        return TaskKey(self.run_id, self.started_id)
+        return self.run_id, self.started_id
 
     def is_open(self) -> bool:
         """Return whether it was neither answered nor ended in another way."""

@@ -135,7 +135,8 @@ class GradualDeploy(_Deployment):
     It cannot replay it: the old code stops, and a new decider takes the task after its time-out.
     Don't blame the workflow for that, but the order of the deployment: stop the old deciders before
     the new ones start, or give the new code a new version. For the same reason, the old code stays
-    only while no open execution has met a patch.
+    only while no open execution has met a patch. If one does later, because the answer of a new
+    decider was late, the new code is deployed again.
 
     Attributes:
         workflows: the new classes. Each replaces the class that declares the same type.

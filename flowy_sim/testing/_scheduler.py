@@ -15,6 +15,7 @@ from flowy._client import Execution, fault_code
 from flowy._decider.decider import decide
 from flowy.errors import NonDeterminismError
 from flowy.workers import WorkflowWorker
+from flowy.workflow import Workflow
 from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import Event
@@ -23,7 +24,7 @@ from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.virtual_sleep import really_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
-    InjectedFault,
+    FaultTable,
     OnStrike,
     is_injected,
 )
@@ -74,7 +75,7 @@ class Scheduler:
         simulation: Simulation,
         domain: str,
         size: int | None,
-        faults: Sequence[InjectedFault],
+        faults: FaultTable,
         most_faults: int,
         on_task: Callable[[], None],
         on_answer: Callable[[], None],
@@ -134,13 +135,16 @@ class Scheduler:
 
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
+        time_skipping = self.simulation.host.time_skipping
+        changes = time_skipping.changes  # Threads change things meanwhile.
+        waiting, has_loops = self.worker_client.waiting(), self.worker_pools.has_loops
+        if not waiting and not has_loops:
+            return time_skipping.changes != changes and self.take_turn()
         pools = self.worker_pools.pools
-        changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
-        waiting = self.worker_client.waiting()
         first = self._next % len(pools) if pools else 0
         order = (*range(first, len(pools)), *range(first))
         ready = [index for index in order if pools[index].is_ready(waiting)]
-        if not ready and self.worker_pools.has_loops:
+        if not ready and has_loops:
             unknown = waiting.difference(*(pool.lists for pool in pools))
             ready = [
                 index
@@ -204,13 +208,12 @@ class Scheduler:
         finally:
             client.worker = ""
             self._log_effects(name, worker)
-        free = partial(pool.put_back, name, worker)
         if client.held is None:
-            free()
+            pool.put_back(name, worker)
         else:
-            self.delayed_calls.hold_answer(
-                client.held, free, partial(self._replace, pool, name, None)
-            )
+            free = partial(pool.put_back, name, worker)
+            replace = partial(self._replace, pool, name, None)
+            self.delayed_calls.hold_answer(client.held, free, replace)
         if isinstance(worker, LoopWorker):
             return
         if client.refusal is not None:
@@ -263,9 +266,26 @@ class Scheduler:
         try:
             decide(workflow, events, self.worker_pools.known.payloads, execution)
         except NonDeterminismError:
-            if is_newer or not self.worker_pools.has_newer or not _has_patch(events):
+            newer = self.worker_pools.newer_implementation(key)
+            if is_newer or newer is None or not self._can_replay(newer, events, execution):
                 raise
-            # Not the workflow is to blame, but that old deciders still run. Its task times out. If
-            # they went on, they could take it again and again.
-            self._on_fault("an old decider meets a new patch: the old code stops")
-            self.worker_pools.end_side_by_side(newer_stay=True)
+            # Not the workflow is to blame, but the order of the deployment: old deciders still run,
+            # or run again. The task times out. If they went on, they could take it again and again.
+            if self.worker_pools.has_newer:
+                self._on_fault("an old decider meets a new patch: the old code stops")
+                self.worker_pools.end_side_by_side(newer_stay=True)
+            else:
+                self._on_fault("an old decider meets a new patch: the new code is deployed again")
+                self.worker_pools.deploy_newer_again()
+
+    def _can_replay(
+        self, newer: type[Workflow], events: Sequence[Event], execution: Execution
+    ) -> bool:
+        """Return whether a history has met a patch, and the newer code has made its decisions."""
+        if not _has_patch(events):
+            return False
+        try:
+            decide(newer, events, self.worker_pools.known.payloads, execution)
+        except NonDeterminismError:
+            return False
+        return True

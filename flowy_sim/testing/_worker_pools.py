@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from flowy._client import Execution
+from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy._decisions import Decision
 from flowy._workers.registration import register
@@ -317,6 +318,16 @@ class WorkerPools:
             *flowys,
         ]
 
+    def newer_implementation(self, key: NameAndVersion) -> type[Workflow] | None:
+        """Return the class of the newer code for a type, also after going back; None if none."""
+        return self._newer.workflows.get(key)
+
+    def deploy_newer_again(self) -> None:
+        """Deploy the newer code after all, after going back."""
+        self._replace_code(self._newer)
+        self._newer = DeployedCode()
+        self.restart()
+
     def deploy(self, code: DeployedCode) -> None:
         """Let new workers run other code.
 
@@ -424,7 +435,9 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT or length >= GROWTH * self._replayed.get(execution.run_id, 0):
+        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+            return decide(workflow, history(), payloads, execution)
+        if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)
             self._replayed[execution.run_id] = length
         return super().decide(

@@ -114,7 +114,7 @@ def test_the_warning_that_time_stands_still_names_simulation_domain_and_list(
     real = iter([0.0, 0.0, 6.0, 6.0])
     presence = Presence(real_seconds=lambda: next(real), name="suite-a")
     task_list = TaskList("us-east-1", "PollForDecisionTask", "shop", "decisions")
-    task: Any = Held(TaskKey("run", 3), task_list)
+    task: Any = Held(("run", 3), task_list)
     presence.hold(task, Poller("worker-1", lambda: True))
     assert presence.held_tasks.is_any_held()
     assert caplog.messages == [

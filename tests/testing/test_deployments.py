@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
-from flowy.errors import ConfigurationError
+from flowy.errors import ConfigurationError, NonDeterminismError
 from flowy_sim.explore import Exploration, find
-from flowy_sim.faults import Deploy, GradualDeploy, InjectedFault
+from flowy_sim.faults import AnswerLate, Deploy, GradualDeploy, InjectedFault, TaskLate
 from flowy_sim.testing import Runner
 from tests.planted.by_hand import DECISIONS, DOMAIN, STEP, STEPS, complete, decision, schedule
 from tests.support.poll_loops import Client
@@ -100,6 +100,32 @@ def test_a_deployment_in_the_right_order_is_not_blamed(
     found = explored(fault, activities)
     assert found.failure is None, str(found.failure)
     assert found.complete
+
+
+@pytest.mark.parametrize("late", [AnswerLate(seconds=5), TaskLate(seconds=5)], ids=repr)
+def test_a_patch_that_arrives_after_going_back_is_not_blamed(late: InjectedFault) -> None:
+    def it_is_paid(runner: Runner) -> None:
+        assert runner(OldOrder).status == "COMPLETED"
+
+    faults = [GradualDeploy((Insured,)), late]
+    options = {"activities": [OldCharge, insure], "most_faults": 3}
+    found = find(it_is_paid, faults=faults, runs=3000, seconds=60, **options)
+    assert found.failure is None, str(found.failure)
+
+
+def test_a_workflow_that_differs_in_more_than_its_patches_is_blamed() -> None:
+    @order
+    class Careless(Workflow):
+        charge = ActivityProxy(OldCharge)
+        insure = ActivityProxy(insure)
+
+        def run(self) -> Any:
+            self.insure("lamp").result()
+            return self.charge("lamp" if self.patched("insure") else "table")
+
+    found = explored(GradualDeploy((Careless,)), [OldCharge, insure])
+    assert found.failure is not None
+    assert isinstance(found.failure.error, NonDeterminismError)
 
 
 def test_new_and_old_workers_take_tasks_side_by_side_and_either_stay() -> None:

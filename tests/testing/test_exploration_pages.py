@@ -141,6 +141,15 @@ def test_points_of_a_long_run_are_thinned_but_faults_are_kept() -> None:
     assert any("the worker dies" in str(point.words) for point in found.points)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in Python 3.12")
+def test_a_page_of_a_single_run_shows_what_it_has_covered() -> None:
+    found = reported(nobody_pays_twice, faults=[WorkerDiesLate()], choices="")
+    [file] = found.files
+    assert file.name.endswith("test_exploration_pages.py")
+    lines = [line.source.strip() for line in file.lines]
+    assert "return self.ship(order)" in lines
+
+
 def test_a_page_of_a_test_that_passes_shows_what_was_tried_and_covered(tmp_path: Path) -> None:
     def passes(runner: Runner) -> None:
         runner.stubs(Charge, result="paid")
