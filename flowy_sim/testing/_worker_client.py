@@ -370,11 +370,12 @@ class WorkerClient(Client):
     def _call(self, operation: str, arguments: Reply) -> Reply:
         if not self._has_turn():
             return super()._call(operation, arguments)
+        if self.loop is None:
+            return self._make_call(operation, arguments, self._region)
         return self._call_in(operation, arguments, self._region)
 
     def _call_in(self, operation: str, arguments: Reply, region: str) -> Reply:
-        if self.loop is None:
-            return self._make_call(operation, arguments, region)
+        assert self.loop is not None
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
             self.loop.poll(self._polled_list(operation, arguments, region))
@@ -469,9 +470,7 @@ class WorkerClient(Client):
         self._current_task = reply
         self._tasks[reply["taskToken"]] = reply
         self.received.append(reply)
-        delivered = self.fault_injector.task(
-            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
-        )
+        delivered = self.fault_injector.task(call, reply)
         if delivered.get("taskToken"):
             self.task = delivered
             self._on_task()
