@@ -242,7 +242,9 @@ class Scheduler:
         """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
         is_answer = getattr(error, "operation_name", None) not in POLLS
-        return is_injected(error) or (late and is_answer and bool(self.worker_client.polled))
+        client = self.worker_client
+        has_task = bool(client.polled) or client.answers_late
+        return is_injected(error) or (late and is_answer and has_task)
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):

@@ -237,24 +237,6 @@ def decisions_are_counted_instead_of_results(runner: Runner, fixed: bool) -> Non
 
 
 @planted(EVERYDAY)
-def what_was_scheduled_is_known_to_one_decider(runner: Runner, fixed: bool) -> None:
-    class Decide:
-        def __init__(self) -> None:
-            self.is_scheduled = False
-
-        def __call__(self, history: History) -> list[Decision]:
-            if history.done:
-                return [complete()]
-            if not (history.scheduled if fixed else self.is_scheduled):
-                self.is_scheduled = True
-                return [schedule("ship")]
-            return again(history)
-
-    [run] = by_hand(runner, Decide)
-    assert run.status == "COMPLETED"
-
-
-@planted(EVERYDAY)
 def a_pool_ignores_what_it_has_failed_to_answer(runner: Runner, fixed: bool) -> None:
     def main(client: Any) -> None:
         working: set[str] = set()

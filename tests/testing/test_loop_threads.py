@@ -289,3 +289,15 @@ def test_a_worker_learns_that_its_late_answer_was_refused(in_thread: bool) -> No
     found = find(test, faults=[AnswerLate()])
     assert found.failure is None, str(found.failure)
     assert not found.never_struck
+
+
+def test_a_worker_that_dies_of_the_refusal_of_its_late_answer_is_replaced() -> None:
+    def worker(client: Client) -> None:
+        work(client, "work")
+
+    def test(runner: Runner) -> None:
+        assert order_is_worked_on(runner, worker).status == "COMPLETED"
+
+    found = find(test, faults=[AnswerLate()])
+    assert found.failure is None, str(found.failure)
+    assert not found.never_struck
