@@ -378,7 +378,7 @@ class Fingerprints:
         """Return the fingerprint of the current state."""
         runner, engine, scheduler = self._runner, self._engine, self._runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sorted([(at, due.kind) for at, due in engine.effects])
+        deadlines = sorted([(at, due.kind) for at, _, due in engine.effects.entries()])
         plans = sum(
             stable_hash((at, kind, self._about(about)))
             for at, kind, about in scheduler.delayed_calls.entries()
