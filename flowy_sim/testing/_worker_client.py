@@ -78,6 +78,7 @@ class WorkerClient(Client):
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
         polled: the lists that were polled in this turn.
+        is_late: whether an answer that a fault has delayed was sent in this turn.
         received: the tasks that these polls returned.
     """
 
@@ -120,6 +121,7 @@ class WorkerClient(Client):
         self.heartbeat: float | None = None
         self.refusal: Exception | None = None
         self.polled: list[PolledList] = []
+        self.is_late = False
         self.received: list[Reply] = []
         self._answer: Answer | None = None
         self._current_task = task
@@ -386,6 +388,7 @@ class WorkerClient(Client):
         # The code is in its call until the answer has arrived, or was refused.
         self.held = None
         self.loop.sleep(late.takes, None)
+        self.is_late = True
         return self._made(operation, region, partial(self._respond, late.call))
 
     def _call_now(self, operation: str, arguments: Reply, region: str) -> Reply:
