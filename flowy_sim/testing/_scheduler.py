@@ -242,7 +242,10 @@ class Scheduler:
         """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
         is_answer = getattr(error, "operation_name", None) not in POLLS
-        return is_injected(error) or (late and is_answer and bool(self.worker_client.polled))
+        client = self.worker_client
+        return is_injected(error) or (
+            late and is_answer and (bool(client.polled) or client.is_late)
+        )
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):
