@@ -91,7 +91,7 @@ def start(
             execution with this ID is open.
 
     Example:
-        ``start(client, "photos", ImageCategory, "photo.jpg", 64, workflow_id="photo-1")``
+        ``start(client, "photos", ImageCategorization, "photo.jpg", 64, workflow_id="one")``
     """
     name, version = _name_and_version(workflow)
     if isinstance(workflow, type) and workflow.flowy_type.guard:

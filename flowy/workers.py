@@ -245,7 +245,7 @@ class WorkflowWorker(Worker):
             directly. If only some do, they are logged, and keep no other from being run.
 
     Example:
-        ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
+        ``WorkflowWorker(client, "photos", "image_processing", [ImageCategorization]).run()``
     """
 
     kind = "workflow"

@@ -267,8 +267,9 @@ class Decider:
         while True:
             for call in unannounced:
                 call.refresh()
-            if any(call.done for call in calls):
-                return
+            for call in calls:
+                if call.done:
+                    return
             self._pass_turn()
 
     def cancel_all(self) -> None:

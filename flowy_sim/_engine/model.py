@@ -88,8 +88,6 @@ _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _NOT_EXACT = 1 << 42
 
 
-# The events of a transaction have one time, and each poll shows the history again.
-@lru_cache(maxsize=1024)
 def instant(milliseconds: int) -> datetime:
     """Return a time in milliseconds since 1970 as an aware datetime, exactly.
 

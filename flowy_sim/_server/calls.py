@@ -130,16 +130,19 @@ class CallHandler:
         self, call: HttpCall, members: dict[str, Any], connection: Connection
     ) -> Response | Later:
         served: ServedSimulation | None = None
-        answer: dict[str, Any] | Poll | Exception
         try:
             served = self._simulations.of(call.simulation, call.identity.account)
             answer = served.call(call.operation, members, call.identity.region, connection)
         except Exception as error:
+            # No variable may keep the error: its traceback refers to this frame, and such a cycle
+            # would keep the connection until the garbage collector runs.
             if served is None:
                 return self._failure(call, error)
             if isinstance(error, Fault):
                 self._simulations.warn_of(error, members, served, call.identity.region)
-            answer = error
+            if served.journal.is_durable:
+                return self._failure(call, error)
+            return self._answer_when_durable(call, served, error)
         if isinstance(answer, Poll):
             return self._wait(call, served, answer, connection)
         if served.journal.is_durable:

@@ -138,7 +138,8 @@ class Threads:
         if os.getpid() != self._process:
             # Not an exception that code catches and tries again: nobody would see what it does.
             raise SystemExit(_FORKED)
-        self.end_if_released()
+        if self._is_released:
+            self.end_if_released()
         if self.intercept is not None:
             reply = self.intercept(operation, request, region)
             if reply is not None:
@@ -148,7 +149,8 @@ class Threads:
             exact = exact or poller.thread is self.runner
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
             reply = self._wait(answer) if isinstance(answer, Poll) else answer
-        self.end_if_released()
+        if self._is_released:
+            self.end_if_released()
         return reply
 
     def others_can_call(self) -> bool:

@@ -250,9 +250,12 @@ class Explorer:
         for label in (*endings, *true):
             if label not in self.notable:
                 self.notable[label] = deviations(made)
-        self.endings.update(endings)
-        self.struck.update({kind for kind, _, index in made if index and kind in self._faults})
-        self.met.update(attempt.runner.conditions)
+        for each in endings:
+            self.endings[each] += 1
+        for each in {kind for kind, _, index in made if index and kind in self._faults}:
+            self.struck[each] += 1
+        for each, is_true in attempt.runner.conditions.items():
+            self.met[each] += is_true
         if self.observations is not None:
             self.observations.add(attempt.runner)
 
@@ -378,7 +381,7 @@ class Fingerprints:
         """Return the fingerprint of the current state."""
         runner, engine, scheduler = self._runner, self._engine, self._runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sorted([(at, due.kind) for at, due in engine.effects])
+        deadlines = sorted([(at, due.kind) for at, _, due in engine.effects.entries()])
         plans = sum(
             stable_hash((at, kind, self._about(about)))
             for at, kind, about in scheduler.delayed_calls.entries()

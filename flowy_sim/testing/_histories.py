@@ -221,17 +221,21 @@ def type_of(events: Sequence[Event]) -> tuple[str, str]:
     """Return the name and version of the workflow type of a history.
 
     Raises:
-        HistoryError: the history does not begin with WorkflowExecutionStarted.
+        HistoryError: the history does not begin with WorkflowExecutionStarted, or that event is
+            not as the service writes it.
     """
     if events[0].get("eventType") != "WorkflowExecutionStarted":
         raise HistoryError(
             "event 1 of a history must be WorkflowExecutionStarted, not "
             f"{events[0].get('eventType')}"
         )
-    named = attributes_of(events[0]).get("workflowType")
-    if not named:
-        raise HistoryError("event 1 of the history has no workflowType")
-    return named["name"], named["version"]
+    try:
+        named = attributes_of(events[0])["workflowType"]
+        return named["name"], named["version"]
+    except (KeyError, TypeError) as error:
+        raise HistoryError(
+            "event 1 of the history has no workflowType with a name and a version"
+        ) from error
 
 
 def replay_files(

@@ -243,8 +243,9 @@ class Scheduler:
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
         is_answer = getattr(error, "operation_name", None) not in POLLS
         client = self.worker_client
-        has_task = bool(client.polled) or client.answers_late
-        return is_injected(error) or (late and is_answer and has_task)
+        return is_injected(error) or (
+            late and is_answer and (bool(client.polled) or client.is_late)
+        )
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):

@@ -77,8 +77,8 @@ class WorkerClient(Client):
         heartbeat: the number of seconds between two heartbeats of the current work; None for none.
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
-        answers_late: whether a poll loop has sent an answer in this turn that a fault has delayed.
         polled: the lists that were polled in this turn.
+        is_late: whether an answer that a fault has delayed was sent in this turn.
         received: the tasks that these polls returned.
     """
 
@@ -120,8 +120,8 @@ class WorkerClient(Client):
         self.held: HeldAnswer | None = None
         self.heartbeat: float | None = None
         self.refusal: Exception | None = None
-        self.answers_late = False
         self.polled: list[PolledList] = []
+        self.is_late = False
         self.received: list[Reply] = []
         self._answer: Answer | None = None
         self._current_task = task
@@ -388,7 +388,7 @@ class WorkerClient(Client):
         # The code is in its call until the answer has arrived, or was refused.
         self.held = None
         self.loop.sleep(late.takes, None)
-        self.answers_late = True
+        self.is_late = True
         return self._made(operation, region, partial(self._respond, late.call))
 
     def _call_now(self, operation: str, arguments: Reply, region: str) -> Reply:

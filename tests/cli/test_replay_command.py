@@ -142,6 +142,27 @@ def test_a_file_that_is_not_a_history_is_reported(invoke, write, keep, text, sen
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("attributes", [{}, [], {"workflowType": "order"}])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay", "shop:Order"),
+        ("report", "--output", "x.html"),
+        ("write-test", "--output", "test_x.py", "shop:Order"),
+    ],
+)
+def test_events_that_amazon_swf_does_not_write_are_reported_in_one_sentence(
+    invoke, write, keep, command, attributes
+):
+    write("shop.py", SHOP)
+    start = {"eventId": 1, "eventType": "WorkflowExecutionStarted", "eventTimestamp": 0}
+    keep("x.json", [{**start, "workflowExecutionStartedEventAttributes": attributes}])
+    result = invoke(*command, "x.json")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "histor" in result.output
+
+
 def test_programs_get_json(invoke, events, keep):
     keep("a.json", {"events": events})
     result = invoke("replay", "shop", "a.json", "--json")

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 
 from flowy.errors import NonDeterminismError
 from flowy_sim import Simulation
+from flowy_sim.explore import explore
+from flowy_sim.faults import AnswerLate
 from flowy_sim.testing import Runner, Stubs
 from flowy_sim.testing._loop_replay import replay_loop
 from flowy_sim.testing._run import Run
@@ -253,7 +256,8 @@ def with_boto3(form: Any, plan: Plan) -> Callable[..., Any]:
 
     def decider() -> None:
         swf = boto3.client("swf")
-        register(swf)
+        with suppress(swf.exceptions.TypeAlreadyExistsFault):
+            register(swf)
         form(plan)(swf)
 
     return decider
@@ -291,3 +295,22 @@ def test_the_interpreter_does_not_wait_for_threads_of_a_pool() -> None:
         timeout=60,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "COMPLETED\n", "")
+
+
+def test_a_loop_whose_late_answer_is_refused_is_replaced() -> None:
+    """Its process would crash, and another one would take its place."""
+
+    def test(runner: Runner) -> None:
+        runner.loop(with_boto3(at_once_forever, [[("timer", 1)]]))
+        assert runner(("order", "1")).status == "COMPLETED"
+
+    explored = explore(test, faults=[AnswerLate()], seconds=20)
+    assert explored.runs > 1
+
+
+def at_once_forever(plan: Plan) -> Callable[..., Any]:
+    def decider(swf: Any) -> None:
+        while True:
+            at_once(plan)(swf)
+
+    return decider
