@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,14 @@ IMAGES = Path(__file__).parent / "images"
 WIDTH, HEIGHT, TALL = 1200, 760, 1080
 DOMAIN = "shop"
 _COLORS = 256
+_CODE = """
+from flowy import Workflow, workflow
+
+@workflow("Approval", "2", "approval")
+class Approval(Workflow):
+    def run(self, order):
+        return self.signal("approve").result()
+"""
 
 Decision = dict[str, Any]
 
@@ -49,7 +58,7 @@ class Shop:
         self.endpoint = endpoint
         self.swf = endpoint.client()
         self.swf.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="7")
-        for name in ("Purchase", "Shipment", "Refund"):
+        for name in ("Purchase", "Shipment", "Refund", "Approval"):
             self.swf.register_workflow_type(
                 domain=DOMAIN,
                 name=name,
@@ -187,6 +196,19 @@ def order(shop: Shop) -> list[ReportedRun]:
     return [shop.history("order-1042", run_id), shop.history("shipment-1042", child["runId"])]
 
 
+def approval(shop: Shop) -> None:
+    """Let an execution wait for a signal, which only its code tells."""
+    shop.start("approval-7", "Approval", input='[[{"discount": "20 %"}], {}]', tagList=["vip"])
+    shop.endpoint.advance(2)
+    shop.decide(of="approval")
+    shop.swf.signal_workflow_execution(
+        domain=DOMAIN, workflowId="approval-7", signalName="comment", input='"ask the boss"'
+    )
+    shop.endpoint.advance(3)
+    shop.decide(of="approval")
+    shop.endpoint.advance(4)
+
+
 def shipment_filter() -> dict[str, str]:
     """Return what finds the shipment."""
     return {"workflowId": "shipment-1042"}
@@ -236,6 +258,13 @@ def open_order(page: Page) -> None:
     page.locator("#connection", has_text="live").wait_for()
 
 
+def open_approval(page: Page) -> None:
+    """Open the page of the execution that waits for a signal."""
+    page.get_by_role("link", name="approval-7", exact=True).click()
+    page.wait_for_selector("[data-ready]", state="attached")
+    page.locator("#connection", has_text="live").wait_for()
+
+
 def open_child(page: Page) -> None:
     """Open the child in the timeline, and the failure."""
     page.wait_for_selector("[data-ready]", state="attached")
@@ -250,13 +279,21 @@ def open_failure(page: Page) -> None:
     page.locator(".panel").wait_for()
 
 
+def write_code(folder: Path) -> str:
+    """Write a package with the code of the execution that waits, and return its name."""
+    Path(folder, "approvals.py").write_text(_CODE, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    return "approvals"
+
+
 def main() -> None:
     """Take all pictures."""
     settings = ServerSettings(simulation=Settings(clock="paused", start="2026-03-02T08:00:00Z"))
     with (
-        serving(settings, console) as endpoint,
-        running() as browser,
         tempfile.TemporaryDirectory() as folder,
+        running() as browser,
+        serving(settings, console) as endpoint,
+        serving(settings, partial(console, packages=[write_code(Path(folder))])) as knowing,
     ):
         shop, camera = Shop(endpoint), Camera(browser)
         fill(shop)
@@ -266,6 +303,8 @@ def main() -> None:
         camera.take("console-execution", home, open_order, height=TALL)
         camera.take("console-execution-dark", home, open_order, height=TALL, dark=True)
         camera.take("console-task-lists", f"{endpoint.url}/_console/task-lists?domain={DOMAIN}")
+        approval(Shop(knowing))
+        camera.take("console-awaited-signal", f"{knowing.url}/", open_approval, height=620)
         report = Path(folder, "report.html")
         report.write_text(page(failed_first(runs), "Order 1042"), encoding="utf-8")
         camera.take("report", report.as_uri(), open_child)

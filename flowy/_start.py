@@ -91,7 +91,7 @@ def start(
             execution with this ID is open.
 
     Example:
-        ``start(client, "photos", ImageCategory, "photo.jpg", 64, workflow_id="photo-1")``
+        ``start(client, "photos", ImageCategorization, "photo.jpg", 64, workflow_id="one")``
     """
     name, version = _name_and_version(workflow)
     if isinstance(workflow, type) and workflow.flowy_type.guard:
@@ -214,12 +214,13 @@ def encode_arguments(
         ConfigurationError: ``run`` does not accept them.
         SerializationError: one cannot be sent, or does not match its type hint.
     """
-    signature = _signature(workflow.run)
-    try:
-        signature.bind(None, *args, **kwargs)
-    except TypeError as error:
-        run = f"{workflow.__name__}.run{_without_self(signature)}"
-        raise ConfigurationError(f"{run} does not accept these arguments: {error}") from error
+    if kwargs or 1 + len(args) not in _positional(workflow.run):
+        signature = inspect.signature(workflow.run)
+        try:
+            signature.bind(None, *args, **kwargs)
+        except TypeError as error:
+            run = f"{workflow.__name__}.run{_without_self(signature)}"
+            raise ConfigurationError(f"{run} does not accept these arguments: {error}") from error
     label = str(workflow.flowy_type)
     text = payloads.encode_input(label, args, kwargs)
     payloads.decode_input(label, text, workflow)  # As its worker will.
@@ -233,5 +234,11 @@ def _without_self(signature: inspect.Signature) -> str:
 
 
 @cache
-def _signature(run: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(run)
+def _positional(run: Callable[..., Any]) -> range:
+    """Return how many arguments ``run`` surely accepts, ``self`` among them, if none is named."""
+    parameters = inspect.signature(run).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(each.kind not in kinds for each in parameters):
+        return range(0)
+    needed = sum(each.default is inspect.Parameter.empty for each in parameters)
+    return range(needed, len(parameters) + 1)

@@ -59,6 +59,9 @@ def signal(
     Raises:
         SerializationError: the value cannot be sent.
         UnknownExecutionError: no such execution is open, or the domain is unknown.
+
+    Example:
+        ``executions.signal(client, "photos", "lake", "approved", True)``
     """
     request: dict[str, Any] = {"signalName": _checks.text("the name of a signal", name)}
     if value is not None:

@@ -7,7 +7,7 @@ whole seconds. A time-out can also be None for no limit.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
@@ -280,11 +280,11 @@ def checked_block_options(options: Mapping[str, object]) -> dict[str, object]:
     return dict(options)
 
 
-def _refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
-    unknown = sorted(set(options) - set(known))
+def _refuse_unknown(options: Iterable[str], known: Collection[str]) -> None:
+    unknown = [name for name in options if name not in known]
     if unknown:
         raise ConfigurationError(
-            f"there is no option {', '.join(unknown)}; the options are {', '.join(known)}"
+            f"there is no option {', '.join(sorted(unknown))}; the options are {', '.join(known)}"
         )
 
 

@@ -259,7 +259,12 @@ class Payloads:
                 f"{what} is not {self._language}: {error_message(error)}: {text[:80]!r}"
             ) from error
         # None is also what nothing is read as, such as the result of a stub without an answer.
-        return value if convert is None or value is None else _converted(what, value, convert)
+        if convert is None or value is None:
+            return value
+        try:
+            return convert(value)
+        except (Exception, SystemExit) as error:
+            raise _unlike_hint(what, error) from _cause(error)
 
     def _hinted(
         self, owner: object, args: list[Any], kwargs: dict[str, Any], hinted: type | None
@@ -275,12 +280,19 @@ class Payloads:
             if index < len(hints.positional):
                 name, convert = hints.positional[index]
             if convert is not None:
-                named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
-                args[index] = _converted(named, value, convert, name)
+                try:
+                    args[index] = convert(value)
+                except (Exception, SystemExit) as error:
+                    named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
+                    raise _unlike_hint(named, error, name) from _cause(error)
         for name, value in kwargs.items():
             convert = hints.named.get(name, hints.others)
             if convert is not None:
-                kwargs[name] = _converted(f"argument {name!r} of {owner}", value, convert, name)
+                try:
+                    kwargs[name] = convert(value)
+                except (Exception, SystemExit) as error:
+                    named = f"argument {name!r} of {owner}"
+                    raise _unlike_hint(named, error, name) from _cause(error)
         return args, kwargs
 
     def _kept(self, store: Store, what: str, text: str) -> str:
@@ -310,18 +322,17 @@ class Payloads:
         )
 
 
-def _converted(what: str, value: Any, convert: Converter, name: str = "") -> Any:
-    try:
-        return convert(value)
-    except Mismatch as mismatch:
-        place = f"{name}{mismatch.path}".removeprefix(".") if mismatch.path else ""
-        raise SerializationError(
-            f"{what} does not match its type hint: {place}{place and ': '}{mismatch}"
-        ) from mismatch.__cause__
-    except (Exception, SystemExit) as error:
-        raise SerializationError(
-            f"{what} does not match its type hint: {type(error).__name__}: {error_message(error)}"
-        ) from error
+def _unlike_hint(what: str, error: BaseException, name: str = "") -> SerializationError:
+    if isinstance(error, Mismatch):
+        place = f"{name}{error.path}".removeprefix(".") if error.path else ""
+        reason = f"{place}{place and ': '}{error}"
+    else:
+        reason = f"{type(error).__name__}: {error_message(error)}"
+    return SerializationError(f"{what} does not match its type hint: {reason}")
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.__cause__ if isinstance(error, Mismatch) else error
 
 
 def _named(

@@ -49,7 +49,7 @@ def replay(
         ConfigurationError: the class is not a workflow.
 
     Example:
-        ``flowy.replay.replay(ImageCategory, "tests/histories/photo.json")``
+        ``flowy.replay.replay(ImageCategorization, "tests/histories/photo.json")``
     """
     if not isinstance(getattr(workflow, "flowy_type", None), WorkflowType):
         raise ConfigurationError(f"{workflow!r} is not a class decorated with @workflow")

@@ -94,20 +94,19 @@ class ActivityWorker(Worker):
         token = task.get("taskToken")
         if not token:
             return False
-        named = task["activityType"]
-        label = f"{named['name']} {named['version']}"
-        with LoggingContext(RunInfo(*_execution(task), workflow_type="-")):
-            logger.debug("%s started", _place(task))
-            operation, answer = self._worked_on(task, label)
+        execution = task["workflowExecution"]
+        place = _place(task)
+        with LoggingContext(RunInfo(execution["workflowId"], execution["runId"], "-")):
+            logger.debug("%s started", place)
+            operation, answer = self._worked_on(task, place)
             if operation:
-                self._answer(operation, _place(task), taskToken=token, **answer)
+                self._answer(operation, place, taskToken=token, **answer)
         return True
 
-    def _worked_on(self, task: Reply, label: str) -> tuple[str, dict[str, str]]:
+    def _worked_on(self, task: Reply, place: str) -> tuple[str, dict[str, str]]:
         """Run an activity; return the operation that reports its outcome, and its arguments."""
-        place = _place(task)
         try:
-            result = self._perform(task, label)
+            result = self._perform(task)
         except ActivityCanceled as canceled:
             logger.info("%s canceled", place)
             return "respond_activity_task_canceled", {"details": cut(canceled.details, DATA_LIMIT)}
@@ -121,9 +120,10 @@ class ActivityWorker(Worker):
         logger.info("%s completed", place)
         return "respond_activity_task_completed", {"result": result}
 
-    def _perform(self, task: Reply, label: str) -> str | None:
+    def _perform(self, task: Reply) -> str | None:
         """Run an activity; return its result, or None if another process will complete it."""
         named, execution = task["activityType"], task["workflowExecution"]
+        label = f"{named['name']} {named['version']}"
         cls = self._activities.get((named["name"], named["version"]))
         if cls is None:
             raise self._unknown(label)
@@ -245,7 +245,7 @@ class WorkflowWorker(Worker):
             directly. If only some do, they are logged, and keep no other from being run.
 
     Example:
-        ``WorkflowWorker(client, "photos", "image_decisions", [ImageCategory]).run()``
+        ``WorkflowWorker(client, "photos", "image_processing", [ImageCategorization]).run()``
     """
 
     kind = "workflow"

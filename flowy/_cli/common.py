@@ -41,6 +41,9 @@ INTERRUPTED = 130
 _COMPLETION_SECONDS = 2
 """How long a shell may wait for the service."""
 
+_SHOWN = 80
+"""How many characters of an argument a warning shows."""
+
 
 class Commands(click.Group):
     """A group of commands that all end in the same way on Ctrl-C."""
@@ -145,7 +148,7 @@ def type_option(help_text: str) -> Callable[[F], F]:
         name, colon, version = value.partition(":")
         if not name or (colon and not version):
             raise click.BadParameter(
-                f"{value!r} is no workflow type; give NAME or NAME:VERSION, such as order:1.0."
+                f"{value!r} is not a workflow type; give NAME or NAME:VERSION, such as order:1.0."
             )
         return name, version or None
 
@@ -253,10 +256,16 @@ def read_instant(
 
 
 def parse_argument(text: str) -> Any:
-    """Read an argument as JSON if it is JSON, else as text."""
+    """Read an argument as JSON if it is JSON, else as text; warn if it looks like wrong JSON."""
     try:
         return json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
+        if text.startswith(("{", "[")):
+            shown = safe_text(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+            click.echo(
+                f"Warning: {shown} is not JSON, so it is taken as text; JSON has double quotes.",
+                err=True,
+            )
         return text
 
 

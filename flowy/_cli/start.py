@@ -161,11 +161,11 @@ def start(
 def _found(workflow: str, text: str | None) -> Any:
     """Return a workflow's class, or its name and version."""
     name, colon, version = workflow.rpartition(":")
-    if text is None and (not colon or _CLASS.fullmatch(workflow)):
+    if text is None and (not colon or name.endswith(".py") or _CLASS.fullmatch(workflow)):
         try:
             return load_workflow(workflow)
         except ConfigurationError as error:
-            if not isinstance(error.__cause__, ModuleNotFoundError):
+            if colon and not isinstance(error.__cause__, ModuleNotFoundError):
                 raise
             raise ConfigurationError(
                 f"{error}; to start a type without its code, give NAME:VERSION and --input"

@@ -144,7 +144,8 @@ class Decider:
                 while closing is not None and going_on:
                     # If new events arrived meanwhile, the closing decision is repeated.
                     self.outbox.close(decision_of(closing))
-                    going_on = self._next_turn()
+                    # ``run`` has ended; if the service refuses the decision, all is replayed.
+                    going_on = self._next_turn(pauses=False)
         finally:
             self._active = False
         return self.decisions
@@ -266,8 +267,9 @@ class Decider:
         while True:
             for call in unannounced:
                 call.refresh()
-            if any(call.done for call in calls):
-                return
+            for call in calls:
+                if call.done:
+                    return
             self._pass_turn()
 
     def cancel_all(self) -> None:
@@ -317,10 +319,10 @@ class Decider:
 
     # Turns.
 
-    def _next_turn(self) -> bool:
+    def _next_turn(self, *, pauses: bool = True) -> bool:
         """Finish the current turn and apply the events of the next one, if there is a next one."""
         try:
-            new_events = self.turns.next()
+            new_events = self.turns.next(pauses)
             if new_events is None:
                 return False
             for each in new_events:

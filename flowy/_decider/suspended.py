@@ -24,7 +24,7 @@ from flowy._client import Execution
 from flowy._decider.decider import Decider
 from flowy._decider.history import Event, ReplayedHistory
 from flowy._decider.run import LeaveRun
-from flowy._decisions import CLOSING, Decision
+from flowy._decisions import Decision
 from flowy._installation import install_command
 from flowy.errors import ConfigurationError, HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
@@ -69,6 +69,11 @@ class SuspendedExecution:
         self._decider = Decider(workflow, self._history, payloads, execution, self._pause)
         self._greenlet: greenlet = greenlet(self._replay)
         self._greenlet.gr_context = copy_context()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether ``run`` has ended, or was left."""
+        return self._greenlet.dead
 
     @property
     def started_event_id(self) -> int:
@@ -207,8 +212,7 @@ class SuspendedExecutions:
     def _keep(
         self, execution: Execution, decided: SuspendedExecution, decisions: list[Decision]
     ) -> list[Decision]:
-        if decisions and decisions[-1].type in CLOSING:
-            decided.drop()
+        if decided.has_ended:
             return decisions
         self._kept[execution.run_id] = decided
         while len(self._kept) > self.limit:

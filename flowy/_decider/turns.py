@@ -68,8 +68,11 @@ class Turns:
         """Whether the current decisions repeat those of the history."""
         return self._current is not None and self._current.completed_event_id is not None
 
-    def next(self) -> Sequence[NewEvent] | None:
+    def next(self, pauses: bool) -> Sequence[NewEvent] | None:
         """Finish the current turn and begin the next one.
+
+        Args:
+            pauses: whether to pause if there is no next turn.
 
         Returns:
             Its new events; None if there is no next turn and the current one continues.
@@ -78,7 +81,7 @@ class Turns:
             NonDeterminismError: see `match`.
         """
         following = self._history.turns
-        if not following and self._current is not None and self._pause is not None:
+        if not following and pauses and self._current is not None and self._pause is not None:
             self._pause()
         self.match()
         if not following:

@@ -135,8 +135,8 @@ def store_at(location: str | os.PathLike[str]) -> Store:
     text = os.fspath(location)
     scheme, found, rest = text.partition("://")
     if not found:
-        if not text:
-            raise ConfigurationError("a store is a folder or s3://bucket/prefix, not ''")
+        if not text or text.startswith("s3:"):
+            raise ConfigurationError(f"a store is a folder or s3://bucket/prefix, not {text!r}")
         return FolderStore(text)
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:

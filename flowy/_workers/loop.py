@@ -160,11 +160,12 @@ class Worker:
 
     def _call_with_retries(self, operation: str, label: str, request: dict[str, Any]) -> Reply:
         """Call the service, and repeat the call while that may help."""
-        backoff = Backoff()
+        backoff: Backoff | None = None
         while True:
             try:
                 return call(self._client, operation, request)
             except Exception as error:
+                backoff = backoff or Backoff()
                 if not is_transient(error) or backoff.failures + 1 >= _ATTEMPTS:
                     raise
                 seconds = backoff.next()

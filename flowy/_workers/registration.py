@@ -58,9 +58,9 @@ def scan(*sources: str | ModuleType) -> ScanResult:
     for source in sources:
         for module in _modules(source):
             for named in vars(module).values():
-                value = activity_class(named)
+                value = named if isinstance(named, type) else activity_class(named)
                 declared = vars(value).get("flowy_type") if isinstance(value, type) else None
-                if isinstance(declared, Type):
+                if declared is not None and isinstance(declared, Type):
                     found[value] = declared
     ordered = sorted(found, key=lambda cls: (found[cls].name, found[cls].version))
     return ScanResult(
@@ -83,7 +83,13 @@ def load_workflow(path: str) -> type[Workflow]:
     """
     module_name, colon, class_name = path.partition(":")
     if not (module_name and colon and class_name):
-        raise ConfigurationError(f"name a workflow as module:Class, not {path!r}")
+        module_name, _, class_name = path.rpartition(".")
+        meant = (
+            f"; do you mean {module_name}:{class_name}?"
+            if module_name and class_name[:1].isupper()
+            else ""
+        )
+        raise ConfigurationError(f"name a workflow as module:Class, not {path!r}{meant}")
     found: Any = getattr(_imported(module_name), class_name, None)
     if not isinstance(getattr(found, "flowy_type", None), WorkflowType):
         known = ", ".join(cls.__name__ for cls in scan(module_name).workflows) or "none"

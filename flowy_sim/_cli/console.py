@@ -130,9 +130,9 @@ def _aws(
     per_second: float,
     packages: Sequence[str],
 ) -> tuple[OpenJournal, MakePages]:
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    from flowy._client import connect
+    from flowy._client import connect, fault_code, fault_message
     from flowy.errors import ConfigurationError
     from flowy_sim._console.application import Console
     from flowy_sim._console.aws import AwsSources
@@ -140,8 +140,14 @@ def _aws(
 
     try:
         client = connect(endpoint_url, region)
-    except (BotoCoreError, ConfigurationError) as error:
-        raise click.ClickException(str(error)) from error
+        client.describe_domain(name=domain)
+    except (BotoCoreError, ClientError, ConfigurationError) as error:
+        if fault_code(error) == "UnknownResourceFault":
+            where = endpoint_url or "Amazon SWF"
+            problem = f"there is no domain {domain!r} at {where}; give another --domain or --region"
+        else:
+            problem = fault_message(error) or str(error)
+        raise click.ClickException(problem) from error
 
     async def open_journal(target: RestoreTarget) -> Journal:
         return ReadOnlyJournal()

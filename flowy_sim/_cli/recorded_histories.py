@@ -247,6 +247,7 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     """
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
+    from flowy_sim._events.spans import read
     from flowy_sim._report import page
     from flowy_sim._report.run_view import ReportedRun
     from flowy_sim.testing._histories import files, load
@@ -256,8 +257,11 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     for name, path in files(*paths):
         try:
             loaded = load(path)
+            read(loaded.events)
         except HistoryError as error:
             raise click.ClickException(str(error)) from error
+        except ValueError as error:
+            raise click.ClickException(f"{path} cannot be shown: {error}") from error
         ids = ("", "") if loaded.execution == UNKNOWN else loaded.execution
         runs.append(ReportedRun(loaded.events, *ids, source=name))
     if not runs:

@@ -58,6 +58,10 @@ def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> Non
         save_test(history, target, output)
     except HistoryError as error:
         raise click.ClickException(f"{error}.") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException(
+            f"{words[-1]} is not a history as Amazon SWF writes it: {error!r}."
+        ) from error
     click.echo(f"Wrote {output}. Run it: pytest {output}")
 
 
@@ -68,10 +72,9 @@ def _check_type(history: LoadedHistory, path: str, file: str) -> None:
         click.ClickException: it is of another one.
     """
     from flowy._workers.registration import load_workflow
-    from flowy_sim._events.schema import attributes_of
+    from flowy_sim.testing._histories import type_of
 
-    named = attributes_of(history.events[0])["workflowType"]
-    recorded, given = f"{named['name']} {named['version']}", str(load_workflow(path).flowy_type)
+    recorded, given = " ".join(type_of(history.events)), str(load_workflow(path).flowy_type)
     if recorded != given:
         raise click.ClickException(
             f"{file} is a history of {recorded}, and {path} is {given}; name the workflow that "

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from botocore.client import BaseClient
 from botocore.session import Session
@@ -17,6 +18,15 @@ from flowy_sim._clients.boto3 import CREDENTIALS, Responder
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.waiters import ADOPTED_BY, end_thread
+
+_really_wait = threading.Condition.wait
+"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
+
+_LOOK = 0.5
+"""Real seconds between two looks whether the runner of a thread has ended."""
+
+_LOOKS = 20
+"""The number of looks after which a thread no longer waits for its runner, and is ended."""
 
 if TYPE_CHECKING:
     from contextlib import _GeneratorContextManager
@@ -104,6 +114,8 @@ class _Mocks:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._changed = threading.Condition()
+        self._calling: WeakKeyDictionary[threading.Thread, int] = WeakKeyDictionary()
         self._entered: list[tuple[int, Responder]] = []
         self._replaced: list[tuple[Any, str, Any, Any]] = []
 
@@ -120,11 +132,14 @@ class _Mocks:
                     self._replace(AioBaseClient, "_make_request", self._async_maker)
                     self._replace(AioSession, "create_client", self._creator)
             self._entered.append((threading.get_ident(), responder))
+        with self._changed:
+            self._changed.notify_all()
 
     def leave(self, responder: Responder) -> None:
         with self._lock:
             self._entered = [entry for entry in self._entered if entry[1] is not responder]
-            if not self._entered and not any(thread.is_alive() for thread in list(ADOPTED_BY)):
+            may_call = (each for each in list(ADOPTED_BY) if not self._calling.get(each))
+            if not self._entered and not any(thread.is_alive() for thread in may_call):
                 self._restore()
 
     def _replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -149,17 +164,45 @@ class _Mocks:
             return bound
         return entered[-1][1] if entered else None
 
+    def _wait_for_turn(self) -> None:
+        """Wait while the runner whose poll loop has started the current thread is not active.
+
+        That is so between its start of an execution and the run of that, for example.
+        """
+        owner = ADOPTED_BY.get(threading.current_thread())
+        if owner is None or not owner.has_runner:
+            return
+        with self._changed:
+            for _ in range(_LOOKS):
+                if any(responder.threads is owner for _, responder in self._entered):
+                    return
+                owner.end_if_released()
+                _really_wait(self._changed, _LOOK)
+
+    @contextmanager
+    def _in_call(self) -> Iterator[None]:
+        """Note that the current thread reaches AWS only if it makes another call."""
+        thread = threading.current_thread()
+        self._calling[thread] = self._calling.get(thread, 0) + 1
+        try:
+            yield
+        finally:
+            self._calling[thread] -= 1
+
     def _maker(self, make_request: Any) -> Any:
         def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
             if operation_model.service_model.service_name == "swf":
-                responder = self._answering(client)
-                if _is_too_late(responder):
-                    end_thread()
-                if responder is not None:
-                    answer = responder.make_request(client, operation_model, *arguments)
-                    if self._answering(client) is None:
+                with self._in_call():
+                    self._wait_for_turn()
+                    responder = self._answering(client)
+                    if _is_too_late(responder):
                         end_thread()
-                    return answer
+                    if responder is not None:
+                        answer = responder.make_request(client, operation_model, *arguments)
+                        self._wait_for_turn()
+                        if self._answering(client) is None:
+                            end_thread()
+                        return answer
             return make_request(client, operation_model, *arguments)
 
         return make_request_here

@@ -23,7 +23,7 @@ from flowy_sim._simulation.clock import DEFAULT_START, Clock, VirtualClock, is_d
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Polls
 from flowy_sim._simulation.presence import PATIENCE, Presence
-from flowy_sim._simulation.regions import POLL_OF, Engines
+from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, Engines
 from flowy_sim._simulation.waiters import Threads
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Simulation:
             "patience": patience,
             "empty_poll_token": empty_poll_token,
         }
-        self._limits = self.settings["limits"] or Limits()
+        self._limits = self.settings["limits"] or _LIMITS
         self._latency = latency or Latency.DEFAULT
         self._empty_poll_token = empty_poll_token
         self._lock = threading.RLock()
@@ -244,12 +244,12 @@ class Simulation:
         with self._lock:
             if self.clock.runs:
                 self.host.engines.run_until(self.host.time_skipping.present())
-            engine = self.host.engines.of(region or self.region)
-            if domain not in engine.domains:
+            found = self.host.engines.of(region or self.region).domains.get(domain)
+            if found is None:
                 return set()
             # Without the full names of the lists: a test runner asks before each turn.
-            lists = engine.domains[domain].task_lists
-            return {(poll, name) for kind, poll in POLL_OF.items() for name in lists(kind).names()}
+            lists = (DECISION_POLL, found.decision_lists), (ACTIVITY_POLL, found.activity_lists)
+            return {(poll, name) for poll, waiting in lists for name in waiting.names()}
 
     def engine(self) -> Engine:
         """Return the engine of the simulation's region, for inspection."""
@@ -299,6 +299,10 @@ class Simulation:
             lambdas=self.lambdas,
             empty_poll_token=self._empty_poll_token,
         )
+
+
+_LIMITS = Limits()
+"""Those of a simulation that is given none: they never change."""
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:

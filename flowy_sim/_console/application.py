@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib import resources
 from typing import Any, Protocol
@@ -21,13 +22,13 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowy.errors import FlowyError
 from flowy_sim._console import actions, views
 from flowy_sim._console.access import Access, LoginNeededError
 from flowy_sim._console.drawer import Drawer
-from flowy_sim._console.renderer import render, rendered
+from flowy_sim._console.renderer import render, rendered, sliced
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
@@ -65,6 +66,33 @@ class Sources(Protocol):
             SourceError: there is no such region or domain.
         """
         ...
+
+
+class _InParts(Response):
+    """A response that may be long: calls are answered between its parts.
+
+    Args:
+        parts: its body.
+        status: its status.
+        headers: its headers, besides its length.
+        media_type: its media type.
+    """
+
+    def __init__(
+        self, parts: Sequence[bytes], status: int, headers: Mapping[str, str], media_type: str
+    ) -> None:
+        length = {"Content-Length": str(sum(map(len, parts)))}
+        super().__init__(None, status, {**length, **headers}, media_type)
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Console:
@@ -214,7 +242,8 @@ class Console:
                 if query.get("download"):
                     headers["Content-Disposition"] = 'attachment; filename="history.json"'
                 text = await gather(visit, self._drawer, self._code)
-                return Response(text, media_type="application/json", headers=headers)
+                parts = [part.encode() for part in sliced(text)]
+                return _InParts(parts, 200, headers, "application/json")
             except (LoginNeededError, ForbiddenError) as error:
                 return _failure(403, str(error) or "Log in first.")
             except SourceError as error:
@@ -282,7 +311,7 @@ class Console:
         session = self._access.session(visit.request)
         is_new = not session
         session = session or secrets.token_urlsafe(32)
-        text = await rendered(
+        parts = await rendered(
             template,
             {
                 **content,
@@ -301,7 +330,7 @@ class Console:
                 "current": template.removesuffix(".html"),
             },
         )
-        response = HTMLResponse(text, status, {"Cache-Control": "no-store"})
+        response = _InParts(parts, status, {"Cache-Control": "no-store"}, "text/html")
         if is_new:
             self._access.set_cookie(visit.request, response, session)
         return response

@@ -7,6 +7,7 @@ also cuts it in the middle, for what is shown in a line.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from time import perf_counter
@@ -23,6 +24,10 @@ from flowy_sim._simulation.clock import from_milliseconds
 
 _SLICE = 0.001
 """The number of seconds for which a page is rendered before calls are answered again."""
+_PART = 32_768
+"""The number of characters of a page that are sent at once."""
+_TEMPLATES = ("executions.html", "execution.html", "console.html", "actions.html", "run.html")
+"""What takes long to load, and then stays loaded."""
 
 STATES = {
     "OPEN": "open",
@@ -46,20 +51,32 @@ def render(template: str, context: dict[str, Any]) -> str:
     return environment().get_template(template).render(context)
 
 
-async def rendered(template: str, context: dict[str, Any]) -> str:
-    """Return a page, and let calls be answered in between.
+async def rendered(template: str, context: dict[str, Any]) -> list[bytes]:
+    """Return a page in parts, and let calls be answered in between.
 
     Args:
         template: the name of its template.
         context: what it shows, as data that does not change meanwhile.
     """
-    parts, until = [], perf_counter() + _SLICE
-    for part in environment().get_template(template).generate(context):
-        parts.append(part)
-        if perf_counter() > until:
-            await asyncio.sleep(0)
-            until = perf_counter() + _SLICE
-    return "".join(parts)
+    is_loaded = environment.cache_info().currsize
+    made = environment() if is_loaded else await asyncio.to_thread(environment)
+    parts, short, until = [], bytearray(), perf_counter() + _SLICE
+    for text in made.get_template(template).generate(context):
+        for part in sliced(text):
+            short += part.encode()
+            if len(short) >= _PART:
+                parts.append(bytes(short))
+                short.clear()
+            if perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + _SLICE
+    return [*parts, bytes(short)]
+
+
+def sliced(text: str) -> Iterator[str]:
+    """Yield a text in slices, each of which is sent at once."""
+    for begin in range(0, len(text), _PART):
+        yield text[begin : begin + _PART]
 
 
 @cache
@@ -76,6 +93,8 @@ def environment() -> Environment:
         state=STATES.__getitem__,
         mark=lambda status: MARKS[STATES[status]],
     )
+    for name in _TEMPLATES:
+        made.get_template(name)
     return made
 
 

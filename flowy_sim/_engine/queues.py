@@ -117,7 +117,8 @@ class TimerQueue:
         if group is not None:
             if self._ready and any(effect.kind in group for effect in self._ready.values()):
                 return self._ready_at
-            return self._next_of(self._heaps[group])
+            heap = self._heaps[group]
+            return self._next_of(heap) if heap else None
         if self._ready:
             return self._ready_at
         earliest = None

@@ -80,6 +80,10 @@ def by_close(execution: Visible) -> int:
     return execution.closed_at << _COUNT_BITS | execution.close_number  # type: ignore[operator]
 
 
+#: Executions that may start or close before they are listed; nothing that asks waits for more.
+_MOST_UNLISTED = 1_000
+
+
 class SortedKeys:
     """A sorted set of numbers, kept in blocks so that no change moves more than one block.
 
@@ -212,21 +216,41 @@ class Visibility:
         self._open_runs: dict[str, list[Visible]] = {}
         self._closed_runs: dict[str, list[Visible]] = {}
         self._versions: dict[str, dict[str, None]] = {}
+        # Those that are not yet where they belong, and whether they are listed as open.
+        self._unlisted: dict[Visible, bool] = {}
 
     def opened(self, execution: Visible) -> None:
         """Show an execution that has just started."""
-        labels = _labels(execution)
-        _, name, version = labels[0]
-        self._versions.setdefault(name, {})[version] = None
-        self._open.add(execution, [OPEN, *labels])
-        self._open_runs[execution.workflow_id] = [execution]
+        self._to_be_listed(execution, is_listed=False)
 
     def closed(self, execution: Visible) -> None:
         """Show an execution that has just closed as closed."""
-        labels = _labels(execution)
-        self._open.remove(execution, [OPEN, *labels])
-        del self._open_runs[execution.workflow_id]
-        self._add_closed(execution, labels)
+        self._to_be_listed(execution, is_listed=True)
+
+    def _to_be_listed(self, execution: Visible, *, is_listed: bool) -> None:
+        self._unlisted.setdefault(execution, is_listed)
+        if len(self._unlisted) >= _MOST_UNLISTED:
+            self._list()
+
+    def _list(self) -> None:
+        """Put executions where they belong that have started or closed since this was last called.
+
+        Many of them start and close again before anything asks for them.
+        """
+        for execution, is_listed in self._unlisted.items():
+            labels = _labels(execution)
+            if is_listed:
+                self._open.remove(execution, [OPEN, *labels])
+                del self._open_runs[execution.workflow_id]
+            else:
+                _, name, version = labels[0]
+                self._versions.setdefault(name, {})[version] = None
+            if execution.close_status is not None:
+                self._add_closed(execution, labels)
+            else:
+                self._open.add(execution, [OPEN, *labels])
+                self._open_runs[execution.workflow_id] = [execution]
+        self._unlisted.clear()
 
     def closed_before(self, execution: Visible) -> None:
         """Show a closed execution that was never shown as open, when an engine is restored."""
@@ -242,6 +266,7 @@ class Visibility:
 
     def removed(self, execution: Visible) -> None:
         """Stop showing a closed execution."""
+        self._list()
         labels = [*_labels(execution), ("status", str(execution.close_status))]
         self._closed.remove(execution, labels)
         self._closed_by_close.remove(execution, labels)
@@ -269,6 +294,7 @@ class Visibility:
             by_closing: whether to order the closed ones by the time of their close, and to yield
                 no others.
         """
+        self._list()
         labels = list(labels)
         if by_closing:
             for execution in self._closed_by_close.find(labels, low, high, True):
@@ -280,10 +306,12 @@ class Visibility:
 
     def count_of(self, label: Label, low: int = 0, high: int = LATEST_KEY) -> int:
         """Return the number of executions with a label, open and closed, by their start."""
+        self._list()
         return sum(each.count([label], low, high) for each in (self._open, self._closed))
 
     def runs_of(self, workflow_id: str) -> list[Visible]:
         """Return all runs of a workflow ID, the newest first."""
+        self._list()
         runs = [
             *self._closed_runs.get(workflow_id, ()),
             *self._open_runs.get(workflow_id, ()),
@@ -292,6 +320,7 @@ class Visibility:
 
     def versions_of(self, name: str) -> list[str]:
         """Return the versions of which executions of a workflow type were started."""
+        self._list()
         return list(self._versions.get(name, ()))
 
     def page(
@@ -307,6 +336,7 @@ class Visibility:
         Returns:
             The executions in the order asked for, and where the page ends; None on the last page.
         """
+        self._list()
         listing, low, high = self._listing(request, closed)
         descending = not request.get("reverseOrder")
         if after is not None:
@@ -325,6 +355,7 @@ class Visibility:
 
     def count(self, request: dict[str, Any], closed: bool) -> dict[str, Any]:
         """Return the reply to a checked Count request."""
+        self._list()
         listing, low, high = self._listing(request, closed)
         if "executionFilter" in request:
             count = len(self._runs(listing, request, closed, low, high))

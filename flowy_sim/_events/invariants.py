@@ -74,7 +74,8 @@ def check_execution(execution: WorkflowExecution) -> HistoryState:
     state = check_history(execution.events(1, len(execution)), execution.describe())
     engine, limits = execution.engine, execution.engine.limits
     latest = execution.time(len(execution))
-    _require(latest <= engine.now, execution, f"ends at {latest}, later than {engine.now}")
+    if latest > engine.now:
+        raise _broken(execution, f"ends at {latest}, later than {engine.now}")
     _agree(execution, "is open", execution.is_open, state.close is None)
     standing = execution.domain.open_executions.get(execution.workflow_id) is execution
     _agree(execution, "is found by its workflow ID", standing, execution.is_open)
@@ -89,9 +90,10 @@ def check_execution(execution: WorkflowExecution) -> HistoryState:
     _agree(execution, "cancel request", execution.cancel_requested, state.cancel_requested)
     for count, limit in _LIMITS.items():
         most = getattr(limits, limit)
-        _require(len(state.open[count]) <= most, execution, f"has more than {most} {count}")
-    full = execution.is_open and len(execution) >= limits.events
-    _require(not full, execution, f"is open with {len(execution)} events")
+        if len(state.open[count]) > most:
+            raise _broken(execution, f"has more than {most} {count}")
+    if execution.is_open and len(execution) >= limits.events:
+        raise _broken(execution, f"is open with {len(execution)} events")
     _check_links_to_others(execution)
     return state
 
@@ -129,8 +131,8 @@ def _check_links_to_others(execution: WorkflowExecution) -> None:
             sender = execution.member(event_id, "externalWorkflowExecution")
             if sender is not None and target:
                 _points(execution, event_id, sender, target, expected)
-            else:
-                _require(target == 0, execution, f"event {event_id}: has no sender, but {target}")
+            elif target != 0:
+                raise _broken(execution, f"event {event_id}: has no sender, but {target}")
 
 
 def _points(
@@ -140,25 +142,28 @@ def _points(
     found = execution.engine.executions.get(other[0])
     if found is not None:
         kind = found.event_type(target) if 0 < target <= len(found) else "no event"
-        rule = f"event {event_id}: points to {target} of {found.describe()}, which is {kind}"
-        _require(kind == expected, execution, rule)
+        if kind != expected:
+            rule = f"event {event_id}: points to {target} of {found.describe()}, which is {kind}"
+            raise _broken(execution, rule)
 
 
 def _check_effects(engine: Engine, executions: list[WorkflowExecution]) -> None:
     """Check that an effect is pending for everything that can time out, and no other effect."""
-    watched: dict[int, str] = {}
+    watched: dict[int, tuple[WorkflowExecution, str]] = {}
     for at, (kind, (subject, *_)) in engine.effects:
         if kind not in OUTLIVING:
             execution = subject if isinstance(subject, WorkflowExecution) else subject.execution
-            _require(at >= engine.now, execution, f"the {kind} is overdue since {at}")
-            _require(id(subject) not in watched, execution, f"the {kind} is pending twice")
-            watched[id(subject)] = f"{execution.describe()}: the {kind}"
+            if at < engine.now:
+                raise _broken(execution, f"the {kind} is overdue since {at}")
+            if id(subject) in watched:
+                raise _broken(execution, f"the {kind} is pending twice")
+            watched[id(subject)] = execution, kind
     for execution in executions:
         for what, subject in _to_be_watched(execution):
-            present = watched.pop(id(subject), None) is not None
-            _require(present, execution, f"{what} has nothing that will end it")
-    for left in watched.values():
-        raise Violation(f"{left} is pending, but what it would end has ended")
+            if watched.pop(id(subject), None) is None:
+                raise _broken(execution, f"{what} has nothing that will end it")
+    for execution, kind in watched.values():
+        raise _broken(execution, f"the {kind} is pending, but what it would end has ended")
     retained = sorted(execution.run_id for _, (_, (execution,)) in engine.retentions)
     closed = sorted(execution.run_id for execution in executions if not execution.is_open)
     if retained != closed:
@@ -205,11 +210,8 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
         for task in lists.waiting(name):
             execution, scheduled_id = task.execution, task.opened_id
             waits = f"the task of event {scheduled_id} waits on {name!r}"
-            _require(
-                missing.pop(id(task), None) is not None,
-                execution,
-                f"{waits}, but it cannot be handed out",
-            )
+            if missing.pop(id(task), None) is None:
+                raise _broken(execution, f"{waits}, but it cannot be handed out")
             _agree(execution, waits, task.opened("taskList")[0], name)
             priorities.append(int(task.opened("taskPriority") or 0))
         if priorities != sorted(priorities, reverse=True):
@@ -217,7 +219,7 @@ def _check_waiting(lists: TaskLists[Any], tasks: Sequence[Task | None]) -> None:
                 f"the tasks of {name!r} wait in the wrong order of priorities, {priorities}"
             )
     for task in missing.values():
-        _require(False, task.execution, f"the task of event {task.opened_id} waits on no list")
+        raise _broken(task.execution, f"the task of event {task.opened_id} waits on no list")
 
 
 def _check_visibility(domain: Domain, executions: list[WorkflowExecution]) -> None:
@@ -247,10 +249,9 @@ def _check_visibility(domain: Domain, executions: list[WorkflowExecution]) -> No
 
 
 def _agree(execution: WorkflowExecution, what: str, held: object, recorded: object) -> None:
-    rule = f"{what}: the engine holds {held}, the history says {recorded}"
-    _require(held == recorded, execution, rule)
+    if held != recorded:
+        raise _broken(execution, f"{what}: the engine holds {held}, the history says {recorded}")
 
 
-def _require(condition: bool, execution: WorkflowExecution, rule: str) -> None:
-    if not condition:
-        raise Violation(f"{execution.describe()}: {rule}")
+def _broken(execution: WorkflowExecution, rule: str) -> Violation:
+    return Violation(f"{execution.describe()}: {rule}")

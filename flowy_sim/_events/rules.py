@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 #: The member of ``openCounts`` that counts open things, by the event that opens one.
@@ -164,9 +165,17 @@ TRIGGERS = {
     *LATE_FAILURES,
 }
 
+#: The events that begin or end a transaction, apart from those that a decision writes at once.
+_PLACED = {"DecisionTaskScheduled", "DecisionTaskCompleted"}
+
 _LINKS_OF: dict[str, list[tuple[str, Link]]] = {}
 for (_event_type, _member), _link in LINKS.items():
     _LINKS_OF.setdefault(_event_type, []).append((_member, _link))
+
+
+@cache
+def _attributes_member(event_type: str) -> str:
+    return f"{event_type[0].lower()}{event_type[1:]}EventAttributes"
 
 
 class Violation(AssertionError):
@@ -201,7 +210,8 @@ class HistoryState:
     @property
     def waiting(self) -> int:
         """The DecisionTaskScheduled of the task that waits, or 0."""
-        return next(iter(self.open["openDecisionTasks"]), 0)
+        opened = self.open["openDecisionTasks"]
+        return next(iter(opened)) if opened else 0
 
     def counts(self) -> dict[str, int]:
         """Return the ``openCounts`` that DescribeWorkflowExecution should return."""
@@ -233,7 +243,8 @@ class _HistoryChecker:
 
     Attributes:
         state: the state after the events read so far.
-        types, times: those of the events read, by event id.
+        types: those of the events read, by event id.
+        event_id: the ID of the latest of them.
         about: of each event that starts something, the event that opened it, by event id.
         batch: the DecisionTaskCompleted of the current transaction, or 0.
         owed: whether a decision task has to be scheduled before the transaction ends.
@@ -243,7 +254,8 @@ class _HistoryChecker:
         self.name = name
         self.state = HistoryState()
         self.types = [""]
-        self.times: list[Any] = [None]
+        self.event_id = 0
+        self._time: Any = None
         self.about: dict[int, int] = {}
         self.batch = 0
         self.owed = False
@@ -251,25 +263,28 @@ class _HistoryChecker:
     def read(self, event: Mapping[str, Any]) -> None:
         """Check the next event and apply it to the state."""
         event_type, time = event["eventType"], event.get("eventTimestamp")
-        attributes = event[event_type[0].lower() + event_type[1:] + "EventAttributes"]
-        at_once = self._is_decided_at_once(event_type, attributes)
+        attributes = event[_attributes_member(event_type)]
+        at_once = DECIDED in attributes and self._is_decided_at_once(event_type, attributes)
         if not at_once and event_type != "DecisionTaskScheduled":
             self.end_transaction()
-        before = self.times[-1]
+        before, self._time = self._time, time
         self.types.append(event_type)
-        self.times.append(time)
-        if event["eventId"] != len(self.types) - 1:
+        self.event_id += 1
+        if event["eventId"] != self.event_id:
             raise self._broken(f"has the ID {event['eventId']}")
         if self.state.close is not None:
             raise self._broken(f"comes after {self.state.close}")
         if time is not None and before is not None and time < before:
             raise self._broken("is earlier than the event before it")
-        self._place(event_type, attributes, at_once)
-        self._follow(event_type, attributes)
-        self._open(event_type, attributes)
+        if at_once or event_type in _PLACED:
+            self._place(event_type, attributes, time == before)
+        if event_type in _LINKS_OF:
+            self._follow(event_type, attributes)
+        if event_type in OPENS:
+            self._open(event_type, attributes)
         self._note(event_type, attributes)
-        self.owed = self.owed or self._calls_for_a_task(event_type, attributes)
-        self.owed = self.owed and not self.state.waiting
+        if self.owed or self._calls_for_a_task(event_type, attributes):
+            self.owed = not self.state.waiting
 
     def end_transaction(self) -> None:
         """Check that a decision task was scheduled if one had to be."""
@@ -283,20 +298,18 @@ class _HistoryChecker:
         late_failure = event_type == "StartChildWorkflowExecutionFailed"
         return not (late_failure and attributes.get("initiatedEventId"))
 
-    def _place(self, event_type: str, attributes: Mapping[str, Any], at_once: bool) -> None:
+    def _place(self, event_type: str, attributes: Mapping[str, Any], same_time: bool) -> None:
         """Check that the event is in the transaction that it belongs to."""
-        same_time = self.times[-1] == self.times[-2]
         if event_type == "DecisionTaskScheduled":
             if self.state.waiting:
                 raise self._broken(f"comes while {self.state.waiting} waits")
             if not (self.owed and same_time):
                 raise self._broken("is not in the transaction of what calls for it")
             self.batch = 0
-        elif at_once:
-            if not (self.batch == attributes[DECIDED] and same_time):
-                raise self._broken("is not in the transaction of its DecisionTaskCompleted")
         elif event_type == "DecisionTaskCompleted":
-            self.batch = len(self.types) - 1
+            self.batch = self.event_id
+        elif not (self.batch == attributes[DECIDED] and same_time):
+            raise self._broken("is not in the transaction of its DecisionTaskCompleted")
 
     def _calls_for_a_task(self, event_type: str, attributes: Mapping[str, Any]) -> bool:
         failed_decision = event_type.endswith("Failed") and DECIDED in attributes
@@ -305,36 +318,33 @@ class _HistoryChecker:
     def _follow(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Check the links of the event, and end what it ends."""
         about = attributes.get("scheduledEventId") or attributes.get("initiatedEventId") or 0
-        for member, link in _LINKS_OF.get(event_type, ()):
+        for member, link in _LINKS_OF[event_type]:
             target = attributes.get(member)
             if not target:
                 if target == 0 and not link.zero:
                     raise self._broken(f"has {member} 0")
                 continue
-            points = f"has {member} {target}, which is"
-            kind = self.types[target] if 0 < target < len(self.types) - 1 else "no earlier event"
+            kind = self.types[target] if 0 < target < self.event_id else "no earlier event"
             if kind != link.target:
-                raise self._broken(f"{points} {kind}, not {link.target}")
+                raise self._points(member, target, f"{kind}, not {link.target}")
             if self.about.get(target, about) != about:
-                raise self._broken(f"{points} not about {about}")
+                raise self._points(member, target, f"not about {about}")
             if link.ends and self.state.open[OPENS[link.target]].pop(target, None) is None:
-                raise self._broken(f"{points} not open")
+                raise self._points(member, target, "not open")
         if about and event_type.endswith("Started"):
-            self.about[len(self.types) - 1] = about
+            self.about[self.event_id] = about
 
     def _open(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Add what the event opens to the state."""
-        count = OPENS.get(event_type)
-        if count is not None:
-            event_id = len(self.types) - 1
-            identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
-            if identity in self.state.open[count].values():
-                raise self._broken(f"has an ID in use, {identity!r}")
-            self.state.open[count][event_id] = identity
+        opened, event_id = self.state.open[OPENS[event_type]], self.event_id
+        identity = attributes.get(IDENTITY.get(event_type, ""), str(event_id))
+        if identity in opened.values():
+            raise self._broken(f"has an ID in use, {identity!r}")
+        opened[event_id] = identity
 
     def _note(self, event_type: str, attributes: Mapping[str, Any]) -> None:
         """Apply the rest of the event to the state."""
-        state, event_id = self.state, len(self.types) - 1
+        state, event_id = self.state, self.event_id
         if event_type.startswith("DecisionTask"):
             self._note_decision_task(event_type, attributes)
         elif event_type.startswith("ActivityTask"):
@@ -349,7 +359,7 @@ class _HistoryChecker:
             raise self._broken("comes although no decision task waits")
 
     def _note_decision_task(self, event_type: str, attributes: Mapping[str, Any]) -> None:
-        state, event_id = self.state, len(self.types) - 1
+        state, event_id = self.state, self.event_id
         started_id = attributes.get("startedEventId", 0)
         if event_type == "DecisionTaskStarted":
             if state.running:
@@ -367,6 +377,9 @@ class _HistoryChecker:
             if attributes.get("executionContext") is not None:
                 state.context_id = event_id
 
+    def _points(self, member: str, target: int, what: str) -> Violation:
+        return self._broken(f"has {member} {target}, which is {what}")
+
     def _broken(self, rule: str) -> Violation:
-        event = f"event {len(self.types) - 1} {self.types[-1]}"
+        event = f"event {self.event_id} {self.types[-1]}"
         return Violation(f"{self.name}, {event}: {rule}")

@@ -267,7 +267,12 @@ def folds(timeline: Timeline, length: int) -> list[Fold]:
     while more := _worth_folding(idle, length - sum(fold.length for fold in chosen)):
         chosen += idle[:more]
         idle = idle[more:]
-    return sorted(chosen)
+    joined: list[Fold] = []
+    for fold in sorted(chosen):
+        # Two of them with nothing but an instant between are one strip, with one label.
+        begin = joined.pop().begin if joined and joined[-1].end == fold.begin else fold.begin
+        joined.append(Fold(begin, fold.end))
+    return joined
 
 
 def _worth_folding(idle: Sequence[Fold], shown: int) -> int:

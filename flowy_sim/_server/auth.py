@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.http import Scope
 from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.settings import REGION
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -32,7 +33,6 @@ MAX_SKEW = timedelta(minutes=15)
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
-_REGION = re.compile(r"[a-z0-9-]{1,32}")
 _NAMED_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 
 
@@ -278,7 +278,7 @@ def read_authorization(header: str) -> Authorization:
             f"keyid/date/region/service/term, got '{parameters['Credential']}'"
         )
     access_key, date, region, service, terminator = credential
-    if not _REGION.fullmatch(region):
+    if not REGION.fullmatch(region):
         raise IncompleteSignatureException(
             f"Credential should be scoped to a valid region, not '{region}'."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, Future, get_running_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -134,15 +134,20 @@ class CallHandler:
             served = self._simulations.of(call.simulation, call.identity.account)
             answer = served.call(call.operation, members, call.identity.region, connection)
         except Exception as error:
-            if served is not None:
-                if isinstance(error, Fault):
-                    self._simulations.warn_of(error, members, served, call.identity.region)
-                if not served.journal.is_durable:
-                    return self._answer_later(call, served, error, connection)
-            return self._failure(call, error)
-        if isinstance(answer, Poll) or not served.journal.is_durable:
-            return self._answer_later(call, served, answer, connection)
-        return self._reply(call, answer)
+            # No variable may keep the error: its traceback refers to this frame, and such a cycle
+            # would keep the connection until the garbage collector runs.
+            if served is None:
+                return self._failure(call, error)
+            if isinstance(error, Fault):
+                self._simulations.warn_of(error, members, served, call.identity.region)
+            if served.journal.is_durable:
+                return self._failure(call, error)
+            return self._answer_when_durable(call, served, error)
+        if isinstance(answer, Poll):
+            return self._wait(call, served, answer, connection)
+        if served.journal.is_durable:
+            return self._reply(call, answer)
+        return self._answer_when_durable(call, served, answer)
 
     async def _answer_poll(
         self, call: HttpCall, members: dict[str, Any], connection: Connection
@@ -162,20 +167,13 @@ class CallHandler:
         call.identity = self._authenticator.identify(request)
         return wire.read_body(request.body)
 
-    async def _answer_later(
-        self,
-        call: HttpCall,
-        simulation: ServedSimulation,
-        answer: dict[str, Any] | Poll | Exception,
-        connection: Connection,
+    async def _wait(
+        self, call: HttpCall, simulation: ServedSimulation, poll: Poll, connection: Connection
     ) -> Response:
-        """Wait for a poll, and until everything that the answer shows is durable."""
+        """Wait for a poll, and until everything that its answer shows is durable."""
         try:
             try:
-                if isinstance(answer, Poll):
-                    answer = await simulation.wait(answer, connection)
-                elif isinstance(answer, Exception):
-                    raise answer
+                answer = await simulation.wait(poll, connection)
             finally:
                 await simulation.journal.durable()
             return self._reply(call, answer)
@@ -185,10 +183,32 @@ class CallHandler:
         except Exception as error:
             return self._failure(call, error)
 
-    def _reply(self, call: HttpCall, reply: dict[str, Any]) -> Response:
-        return self._answered(call, OK, wire.reply(reply, call.request_id, call.request.headers))
+    def _answer_when_durable(
+        self, call: HttpCall, simulation: ServedSimulation, answer: dict[str, Any] | Exception
+    ) -> Future[Response | None]:
+        """Answer as soon as everything that the answer shows is durable.
 
-    def _failure(self, call: HttpCall, error: Exception) -> Response:
+        Most calls that change something wait for that; a task for each would cost much.
+        """
+        later: Future[Response | None] = get_running_loop().create_future()
+
+        def answer_now(durable: Future[None]) -> None:
+            outcome = durable.exception() or answer
+            if later.cancelled():
+                # The server stops, and its grace period is over.
+                self._answered(call, InternalFailure.__name__, _internal_failure(call))
+            else:
+                later.set_result(self._reply(call, outcome))
+
+        simulation.journal.when_durable(answer_now)
+        return later
+
+    def _reply(self, call: HttpCall, answer: dict[str, Any] | BaseException) -> Response:
+        if isinstance(answer, BaseException):
+            return self._failure(call, answer)
+        return self._answered(call, OK, wire.reply(answer, call.request_id, call.request.headers))
+
+    def _failure(self, call: HttpCall, error: BaseException) -> Response:
         if isinstance(error, Fault):
             response = wire.refusal(error, call.request_id, call.request.headers)
             return self._answered(call, error.code, response)

@@ -62,8 +62,9 @@ class ClientIdentity(NamedTuple):
         return f"{self.identity or self.program.partition(' ')[0] or 'a client'} at {self.host}"
 
 
-#: The rest of a response that is not there at once: None if it has been sent already.
-Later = Coroutine[Any, Any, Response | None]
+#: A response that is not there at once: None if it has been sent already. A coroutine is run as a
+#: task.
+Later = Coroutine[Any, Any, Response | None] | asyncio.Future[Response | None]
 
 
 class Answering(Judging, Protocol):
@@ -100,7 +101,7 @@ class Connections:
         self.open: set[Any] = set()
         self.unfinished: dict[Connection, float] = {}
         self.bodies = Bodies()
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Future[Any]] = set()
         self._request_seconds = request_seconds
         self._timer: asyncio.TimerHandle | None = None
 
@@ -126,7 +127,7 @@ class Connections:
         if self._timer is not None:
             self._timer.cancel()
 
-    def share(self, open_connections: set[Any], tasks: set[asyncio.Task[Any]]) -> None:
+    def share(self, open_connections: set[Any], tasks: set[asyncio.Future[Any]]) -> None:
         """Use the sets of uvicorn, which waits for what is in them when it stops."""
         self.open, self.tasks = open_connections, tasks
 
@@ -156,7 +157,7 @@ class Connection(asyncio.Protocol):
         self._discarded = 0
         self._reader: RequestReader = None  # type: ignore[assignment]
         self._waiting: deque[HttpRequest] = deque()
-        self._task: asyncio.Task[Any] | None = None
+        self._task: asyncio.Future[Any] | None = None
         self._parts: list[bytes] = []
         self._closes = False
         self._is_paused = False
@@ -328,10 +329,13 @@ class Connection(asyncio.Protocol):
         self._close_if_done()
 
     def _answer_later(self, answer: Later, request: HttpRequest) -> None:
-        task = self._task = asyncio.get_running_loop().create_task(answer)
+        loop = asyncio.get_running_loop()
+        self._task = task = (
+            answer if isinstance(answer, asyncio.Future) else loop.create_task(answer)
+        )
         self.shared.tasks.add(task)
 
-        def answered(task: asyncio.Task[Response | None]) -> None:
+        def answered(task: asyncio.Future[Response | None]) -> None:
             self.shared.tasks.discard(task)
             self._task = None
             self._last = task.get_loop().time()

@@ -49,6 +49,27 @@ _NAMES = {
     for spelled in (name, name.title())
 }
 
+#: Headers that have one value: in a request that repeats one, the parts of the server, or a proxy
+#: before it, could each follow another value. RFC 9112 demands the refusal for ``Host``.
+_HAVE_ONE_VALUE = frozenset(
+    {
+        "authorization",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "origin",
+        "sec-fetch-site",
+        "smithy-protocol",
+        "transfer-encoding",
+        "user-agent",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-target",
+    }
+)
+
 
 class Judging(Protocol):
     """What judges requests before they are complete."""
@@ -98,12 +119,11 @@ class RequestReader:
         "_is_idle",
         "_judging",
         "_parser",
-        "_raw",
+        "_repeats",
         "_unfinished_head",
         "_url",
         "host",
         "invites_body",
-        "on_header",
         "request",
     )
 
@@ -116,10 +136,7 @@ class RequestReader:
         self._judging = judging
         self._bodies = bodies
         self._complete = complete
-        # The headers of a head as they come; after the head, those of a trailer, which are ignored.
-        self._raw: dict[bytes, bytes] = {}
-        # The parser calls it for each header: in Python it would be the most called function.
-        self.on_header = self._raw.__setitem__
+        self._repeats = False
         self._parser: Any = httptools.HttpRequestParser(self)
         self._is_idle = False
         self._unfinished_head = 0
@@ -188,7 +205,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         """Begin the head of a request."""
         self._in_head = True
-        self._raw.clear()
+        self._repeats = False
         self._url = b""
         self.request = HttpRequest(self.host)
 
@@ -196,17 +213,27 @@ class RequestReader:
         """Add to the target of a request."""
         self._url += url
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header, unless it comes after the body."""
+        if not self._in_head:
+            return
+        known = _NAMES.get(name) or name.decode("latin-1").lower()
+        headers = self.request.headers  # type: ignore[union-attr]
+        if known not in headers:
+            headers[known] = value.decode("latin-1")
+        elif known in _HAVE_ONE_VALUE:
+            self._repeats = True
+        else:
+            headers[known] += f", {value.decode('latin-1')}"
+
     def on_headers_complete(self) -> None:
         """Judge a request by its head."""
         self._in_head = False
         request, parser = self.request, self._parser
         assert request is not None
-        request.headers = headers = {
-            _NAMES.get(name) or name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in self._raw.items()
-        }
+        headers = request.headers
         request.method = parser.get_method().decode("latin-1")
-        if parser.should_upgrade():
+        if parser.should_upgrade() and not self._repeats:
             self._decline(request)
             return
         request.version = parser.get_http_version()
@@ -216,8 +243,7 @@ class RequestReader:
         length = headers.get("content-length", "0")
         if self._is_head_too_large():
             request.refusal = _HEAD_TOO_LARGE
-        elif len(headers) < len(self._raw):
-            # Two spellings of one name: which of them counts would be a matter of opinion.
+        elif self._repeats:
             request.refusal = _MALFORMED
         elif not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             request.refusal = self._judging.too_large(request)
@@ -234,7 +260,7 @@ class RequestReader:
     def _is_head_too_large(self) -> bool:
         if 0 <= self._unfinished_head <= MAX_HEAD:
             return False  # Nothing as large has come.
-        lines = self._raw.items()
+        lines = self.request.headers.items()  # type: ignore[union-attr]
         return len(self._url) + sum(len(name) + len(value) for name, value in lines) > MAX_HEAD
 
     def _decline(self, request: HttpRequest) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowy_sim._server.stub_definitions import Members, read_stub
-from flowy_sim._simulation.settings import Settings, check_account
+from flowy_sim._simulation.settings import Settings, check_account, check_region
 
 #: Real seconds for which a poll waits at most on a clock that does not run on its own. Clients give
 #: up after 60 or 70 seconds.
@@ -69,6 +69,7 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for account in (self.account, *self.accounts.values()):
             check_account(account)
+        check_region(self.region)
         for name in ("poll_seconds", "hold_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: give a number of at least 0.")

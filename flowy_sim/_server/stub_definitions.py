@@ -182,8 +182,9 @@ def read_stubs(text: str) -> list[dict[str, Any]]:
         read = json.loads(text if text.startswith("{") else Path(text).read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(
-            f"{text!r} does not define a stub; write NAME:VERSION=result:JSON, =error:REASON or "
-            "=timeout, a definition as JSON, or the name of a file with definitions."
+            f"{text!r} does not define a stub, and is not a file that can be read; write "
+            "NAME:VERSION=result:JSON, =error:REASON or =timeout, a definition as JSON, or the "
+            "name of a file with definitions."
         ) from None
     except ValueError as error:
         raise ValueError(f"The definition of a stub is not JSON: {error}: {text:.80}") from None

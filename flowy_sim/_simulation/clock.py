@@ -143,7 +143,8 @@ class VirtualClock(_Owned):
 
     def reach(self, instant: int) -> None:
         """Jump to an instant in milliseconds; one that has passed is ignored."""
-        self._milliseconds = max(self._milliseconds, instant)
+        if instant > self._milliseconds:  # noqa: PLR1730 - `max` takes three times as long.
+            self._milliseconds = instant
 
 
 class ScaledClock(_Owned):

@@ -27,6 +27,8 @@ LATENCIES = {
 
 _SCALED = re.compile(r"x([0-9]{1,7}(?:\.[0-9]{1,3})?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: What is accepted as a region; new ones need no new version.
+REGION = re.compile(r"[a-z0-9-]{1,32}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -161,6 +163,17 @@ def read_limit(text: str) -> tuple[str, int | bool]:
     if _WHOLE.fullmatch(value):
         return name, int(value)
     raise ValueError(f"{text!r} is not a limit; write NAME=NUMBER, such as polls=5000.")
+
+
+def check_region(region: str) -> str:
+    """Return a region, after checking it.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    if not REGION.fullmatch(region):
+        raise ValueError(f"{region!r} is not a region; give one such as 'eu-west-1'.")
+    return region
 
 
 def check_account(account: str) -> str:

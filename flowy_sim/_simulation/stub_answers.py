@@ -272,7 +272,7 @@ def timed(answer: Answer, every: float | None, label: str, limits: dict[str, flo
     """
     if not answer.timeout:
         is_sent = answer.takes < math.inf and not answer.heartbeat
-        return replace(answer, heartbeat=every) if is_sent else answer
+        return replace(answer, heartbeat=every) if is_sent and every else answer
     beats = limits["HEARTBEAT"] / 2
     considered = limits if answer.timeout == "HEARTBEAT" else {**limits, "HEARTBEAT": math.inf}
     time_out_first(label, answer.timeout, considered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypedDict, Unpack
 
 from flowy import _checks, options
@@ -136,6 +136,8 @@ class Stub(Answers):
             UnexpectedCallError: the stub has no answer to it.
             TypeError: what is stubbed does not accept such arguments.
         """
+        if not self._cases and (self.cls is None or _accepts(self.cls.run, len(args), *kwargs)):
+            return self.next_answer()
         given = self.named(args, kwargs)
         for case in self._cases:
             if not case.differences(given):
@@ -264,8 +266,8 @@ class Stubs:
 
     def _add(self, stub: Stub, answer: AnswerOptions) -> Stub:
         __tracebackhide__ = True
-        unknown = sorted(answer.keys() - AnswerOptions.__annotations__.keys())
-        if unknown:
+        if not answer.keys() <= AnswerOptions.__annotations__.keys():
+            unknown = sorted(answer.keys() - AnswerOptions.__annotations__.keys())
             raise ConfigurationError(
                 f"the stub of {stub} has no option {', '.join(unknown)}; its options are "
                 f"{', '.join(AnswerOptions.__annotations__)}"
@@ -316,6 +318,22 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
     """Return the signature of a method ``run``, without ``self``."""
     shown = inspect.signature(run)
     return shown.replace(parameters=list(shown.parameters.values())[1:])
+
+
+@lru_cache(maxsize=256)
+def _accepts(run: Callable[..., Any], number: int, *names: str) -> bool:
+    """Return whether a method ``run`` can be called with some arguments, whatever they are.
+
+    Args:
+        run: the method.
+        number: the number of positional arguments.
+        *names: the names of the others.
+    """
+    try:
+        _signature(run).bind(*[None] * number, **dict.fromkeys(names))
+    except TypeError:
+        return False
+    return True
 
 
 def _stub(what: Any, version: str | int | float | None, payloads: Payloads) -> Stub:

@@ -138,7 +138,8 @@ class Threads:
         if os.getpid() != self._process:
             # Not an exception that code catches and tries again: nobody would see what it does.
             raise SystemExit(_FORKED)
-        self.end_if_released()
+        if self._is_released:
+            self.end_if_released()
         if self.intercept is not None:
             reply = self.intercept(operation, request, region)
             if reply is not None:
@@ -148,7 +149,8 @@ class Threads:
             exact = exact or poller.thread is self.runner
             answer = self.host.call(poller, operation, request, region, poll_seconds, exact)
             reply = self._wait(answer) if isinstance(answer, Poll) else answer
-        self.end_if_released()
+        if self._is_released:
+            self.end_if_released()
         return reply
 
     def others_can_call(self) -> bool:
@@ -329,6 +331,11 @@ class Threads:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
         ADOPTED_BY[thread] = self
 
+    @property
+    def has_runner(self) -> bool:
+        """Whether a test runner lets its loops call, and has not ended."""
+        return self.intercept is not None and not self._is_released
+
     def release(self) -> None:
         """End the threads that workers have started, where they next poll or sleep."""
         queues: Any = pools._threads_queues
@@ -347,7 +354,8 @@ class Threads:
         Raises:
             SystemExit: it ends.
         """
-        if self._is_released and ADOPTED_BY.get(threading.current_thread()) is self:
+        is_over: bool = self._is_released or pools._shutdown  # The interpreter waits for pools.
+        if is_over and ADOPTED_BY.get(threading.current_thread()) is self:
             end_thread()
 
     def _adopted(self) -> list[threading.Thread]:

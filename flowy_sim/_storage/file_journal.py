@@ -4,11 +4,14 @@ The file is not a log of calls. It holds the current state: registrations, histo
 effects. So it grows no faster than the histories that are retained, and a version of
 flowy-sim that would have answered differently can continue with it.
 
-All commits that wait at the same time share one transaction, written by a separate thread (group
-commit, as in PostgreSQL): a durable write takes milliseconds however little it holds, so one for
-each call would limit the server to a few hundred calls a second. If the transaction fails, none of
-it has happened: the simulations are restored from the file, and the calls that wait fail. Until the
-file can be written again, calls that would change something are refused before they do.
+All commits that wait at the same time share one transaction (group commit, as in PostgreSQL): to
+wait for the disk takes milliseconds however little is written, so one for each call would limit the
+server to a few hundred calls a second. A transaction is written in the thread of the event loop,
+which takes little time, as nothing waits for the disk there; a separate thread then waits for the
+disk, twice, and does nothing else, as it would compete with the loop for the interpreter.
+
+If a transaction fails, the simulations are restored from the file, and the calls that wait fail.
+Until the file can be written again, calls that would change something are refused before they do.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import gc
 import math
 import sqlite3
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -153,12 +156,12 @@ def open_file(
             simulation = restored[each.key] = target.restore(*each.key, each.settings, each.begun)
             for region, number in each.engines.items():
                 engines[number] = simulation.engines.of(region)
-        forgotten = read_engines(connection, engines)
+        places = read_engines(connection, engines)
         for each in stored:
             session.resume(
                 each,
                 [
-                    StoredEngine.restored(number, engines[number], forgotten[number])
+                    StoredEngine.restored(number, engines[number], places[number])
                     for number in each.engines.values()
                 ],
             )
@@ -180,7 +183,7 @@ class FileJournal:
         self._path = path
         self._file = file
         self._session = session
-        self._writer = ThreadPoolExecutor(1, "flowy-sim-db")
+        self._flusher = ThreadPoolExecutor(1, "flowy-sim-db")
         self._next: Commit | None = None
         self._is_writing = False
         self._failure = ""
@@ -219,7 +222,7 @@ class FileJournal:
             await self._commit_soon()
         except JournalError as error:
             _log.error("The last changes are lost: %s", error)
-        self._writer.shutdown()
+        self._flusher.shutdown()
         self._file.close()
 
     # Writing
@@ -240,18 +243,27 @@ class FileJournal:
             return
         self._is_writing = True
         unit = self._session.unit_of_work()
-        loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._writer, self._file.write, unit)
-        writing.add_done_callback(partial(self._written, commit))
-
-    def _written(self, commit: Commit, writing: asyncio.Future[None]) -> None:
-        self._is_writing = False
-        error = writing.exception()
-        if error is None:
-            commit.outcome.set_result(None)
-            if self._next is not None:
-                self._write()
+        try:
+            self._file.write(unit)
+        except Exception as error:
+            self._failed(commit, error)
             return
+        loop = asyncio.get_running_loop()
+        flushing = loop.run_in_executor(self._flusher, self._file.flush)
+        flushing.add_done_callback(partial(self._flushed, commit))
+
+    def _flushed(self, commit: Commit, flushing: asyncio.Future[None]) -> None:
+        error = flushing.exception()
+        if error is not None:
+            self._failed(commit, error)
+            return
+        self._is_writing = False
+        commit.outcome.set_result(None)
+        if self._next is not None:
+            self._write()
+
+    def _failed(self, commit: Commit, error: BaseException) -> None:
+        self._is_writing = False
         self._undo(error)
         # What was committed during the write was based on what is undone.
         for each in (commit, self._next):
@@ -301,6 +313,10 @@ class Commit:
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.shield(self.outcome).__await__()
+
+    def add_done_callback(self, callback: Callable[[asyncio.Future[None]], object], /) -> None:
+        """Let a function be called when it is done, with its outcome."""
+        self.outcome.add_done_callback(callback)
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

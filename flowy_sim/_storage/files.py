@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from sqlite3 import Connection
@@ -152,13 +152,15 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
     _check_header(path, said)
     if accept_loss:
         set_aside_log(path)
+    had_log = log_of(path).exists()
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection:
             # Views and triggers of a file from elsewhere must not run anything.
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("BEGIN")
-            if schema.definitions(connection) != _definitions():
+            found = schema.definitions(connection)
+            if [each for each in found if each != schema.FORMER_INDEX] != _definitions():
                 raise ValueError("its tables are not those of this format")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -170,6 +172,24 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
         raise refused(said, error) from error
     except DAMAGE as error:
         raise _damaged(said, error) from error
+    finally:
+        if not had_log:
+            _tidy(path)
+
+
+def _tidy(path: Path) -> None:
+    """Remove the empty log and its index, which a connection that only reads leaves behind.
+
+    SQLite removes them itself with the last connection that might have written.
+    """
+    if _stamp(log_of(path)) is not None or not log_of(path).exists():
+        return
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(uri, uri=True, timeout=0)) as connection,
+    ):
+        connection.execute("PRAGMA schema_version").fetchone()
 
 
 def signature(path: Path) -> Signature:

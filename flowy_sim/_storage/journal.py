@@ -7,6 +7,7 @@ engines that have changed, never the calls: each engine reports its own changes 
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -32,13 +33,26 @@ class JournalError(Exception):
     """
 
 
+class Durable(Awaitable[None], Protocol):
+    """Completes as soon as a change is durable.
+
+    It may be awaited any number of times, or not at all.
+
+    Raises:
+        JournalError: the change cannot be made durable.
+    """
+
+    def add_done_callback(self, callback: Callable[[Future[None]], object], /) -> None:
+        """Let a function be called when it completes, with a future that has its outcome."""
+        ...
+
+
 class Journal(Protocol):
     """Makes changes durable, in the order in which they are committed.
 
-    Each of `begin`, `commit` and `end` returns an awaitable that completes as soon as this change
-    and all before it are durable. If that is impossible it raises `JournalError`, and all engines
-    are again as they were after the last durable commit. It may be awaited any number of times,
-    or not at all; to wait for several commits, await only the last.
+    Each of `begin`, `commit` and `end` returns what completes as soon as this change and all before
+    it are durable. If that is impossible, all engines are again as they were after the last durable
+    commit. To wait for several commits, wait only for the last.
     """
 
     def check(self) -> None:
@@ -51,7 +65,7 @@ class Journal(Protocol):
 
     def begin(
         self, simulation: SimulationKey, settings: Mapping[str, Any], mode: str, now: int
-    ) -> Awaitable[None]:
+    ) -> Durable:
         """Begin a simulation; one that had the same key ends.
 
         Args:
@@ -64,7 +78,7 @@ class Journal(Protocol):
 
     def commit(
         self, simulation: SimulationKey, engines: Iterable[Engine], mode: str, now: int
-    ) -> Awaitable[None]:
+    ) -> Durable:
         """Make durable what has changed in a simulation.
 
         Args:
@@ -75,7 +89,7 @@ class Journal(Protocol):
         """
         ...
 
-    def end(self, simulation: SimulationKey) -> Awaitable[None]:
+    def end(self, simulation: SimulationKey) -> Durable:
         """Remove a simulation with everything in it."""
         ...
 
@@ -89,9 +103,12 @@ class _Done:
         return
         yield
 
+    def add_done_callback(self, callback: Callable[[Future[None]], object], /) -> None:
+        raise AssertionError("there is nothing to wait for")
 
-#: An awaitable that is complete, however often it is awaited.
-DONE: Awaitable[None] = _Done()
+
+#: What is durable already.
+DONE: Durable = _Done()
 
 
 class NullJournal:
@@ -102,20 +119,20 @@ class NullJournal:
 
     def begin(
         self, simulation: SimulationKey, settings: Mapping[str, Any], mode: str, now: int
-    ) -> Awaitable[None]:
+    ) -> Durable:
         """Do nothing."""
         return DONE
 
     def commit(
         self, simulation: SimulationKey, engines: Iterable[Engine], mode: str, now: int
-    ) -> Awaitable[None]:
+    ) -> Durable:
         """Discard what has changed."""
         for engine in engines:
             if engine.changes is not None:
                 engine.changes.discard()
         return DONE
 
-    def end(self, simulation: SimulationKey) -> Awaitable[None]:
+    def end(self, simulation: SimulationKey) -> Durable:
         """Do nothing."""
         return DONE
 
@@ -141,7 +158,7 @@ class SimulationJournal:
         self.changes = 0
         self.until = 0
         self._simulation = simulation
-        self._last: Awaitable[None] = DONE
+        self._last: Durable = DONE
 
     def check(self) -> None:
         """Refuse while nothing can be made durable; see `Journal.check`."""
@@ -177,7 +194,22 @@ class SimulationJournal:
             if self._last is last:
                 self._last = DONE
 
-    def _wait_for(self, commit: Awaitable[None], now: int) -> None:
+    def when_durable(self, callback: Callable[[Future[None]], object]) -> None:
+        """Let a function be called when everything that was committed is durable.
+
+        To be used only if it is not known to be so. The function gets a future that has the
+        outcome: None, or a `JournalError`.
+        """
+        last = self._last
+
+        def called(outcome: Future[None]) -> None:
+            if self._last is last:
+                self._last = DONE
+            callback(outcome)
+
+        last.add_done_callback(called)
+
+    def _wait_for(self, commit: Durable, now: int) -> None:
         self.changes += 1
         self.until = now
         self._last = commit

@@ -39,6 +39,10 @@ from flowy_sim._storage.schema import Row, encode
 _MARK = "mark"
 #: The size of a progress file: disks write that much completely or not at all.
 _SECTOR = 512
+#: Whether one call of the system writes and waits for the disk. A thread that makes several waits
+#: for the interpreter after each.
+_IS_ONE_CALL = hasattr(os, "O_DSYNC") and hasattr(os, "pwrite")
+_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_DSYNC", 0)
 _LOG_HEADER = struct.Struct(">8I")
 _FRAME_HEADER = struct.Struct(">6I")
 
@@ -239,12 +243,12 @@ class Progress:
         self._path = progress_file_of(path)
         former, reached = ProgressMark.read(connection), ProgressMark.read_file(path)
         base = former.changes if reached is None else min(reached.base, former.changes)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self._file = os.open(self._path, _FLAGS, 0o666)
         try:
             mark = ProgressMark(
                 (secrets.token_hex(8),), True, former.changes, base, time.time(), url
             )
-            self._mark = mark
+            self._mark = self._next = mark
             self._write(mark._replace(ids=(*mark.ids, former.ids[0])))
             _make_name_durable(self._path)
             self._commit(mark)
@@ -259,12 +263,12 @@ class Progress:
         Args:
             changes: how many it makes.
         """
-        mark = self._mark
-        return mark._replace(changes=mark.changes + changes, at=time.time(), url="").row
+        self._next = self._mark._replace(changes=self._mark.changes + changes, at=time.time())
+        return self._next._replace(url="").row
 
-    def reached(self, changes: int) -> None:
+    def reached(self) -> None:
         """Note that the transaction is durable."""
-        self._mark = self._mark._replace(changes=self._mark.changes + changes, at=time.time())
+        self._mark = self._next
         self._write(self._mark)
 
     def empty_log(self) -> None:
@@ -275,9 +279,14 @@ class Progress:
             self._write(self._mark)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def rewrite(self) -> None:
-        """Write the last mark again, to see whether that is possible."""
-        self._write(self._mark)
+    def resume(self) -> None:
+        """Continue after something could not be written, from where the database has got.
+
+        What is in the log may not be durable, although the log could be written again since: the
+        system writes only once what it has in memory. So everything is copied to the database.
+        """
+        self._mark = self._mark._replace(changes=ProgressMark.read(self._connection).changes)
+        self.empty_log()
 
     def finish(self) -> None:
         """Record that the file is closed.
@@ -315,11 +324,14 @@ class Progress:
 
 
 def _write_at_start(file: int, content: bytes) -> None:
-    os.lseek(file, 0, os.SEEK_SET)
-    written = os.write(file, content)
+    if _IS_ONE_CALL:
+        written = os.pwrite(file, content, 0)
+    else:
+        os.lseek(file, 0, os.SEEK_SET)
+        written = os.write(file, content)
+        make_durable(file)
     if written < len(content):
         raise OSError(f"only {written} of {len(content)} bytes could be written")
-    _make_durable(file)
 
 
 def _make_name_durable(path: Path) -> None:
@@ -332,4 +344,5 @@ def _make_name_durable(path: Path) -> None:
             os.close(folder)
 
 
-_make_durable: Any = getattr(os, "fdatasync", os.fsync)
+#: Waits until what was written to a file is on the disk.
+make_durable: Any = getattr(os, "fdatasync", os.fsync)

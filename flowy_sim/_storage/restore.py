@@ -8,6 +8,7 @@ service model decide that.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -88,9 +89,21 @@ def read_domain_ids(connection: Connection) -> dict[tuple[int, str], int]:
     }
 
 
+class Places(NamedTuple):
+    """Where the executions of an engine are in a file.
+
+    Attributes:
+        forgotten: the executions that are no longer retained.
+        history: the IDs of the rows of `history` that hold the events of each execution.
+    """
+
+    forgotten: list[WorkflowExecution]
+    history: dict[WorkflowExecution, array[int]]
+
+
 def read_engines(
     connection: Connection, engines: Mapping[int, Engine], *, whole: bool = False
-) -> dict[int, list[WorkflowExecution]]:
+) -> dict[int, Places]:
     """Restore engines from a file; afterwards their changes are tracked.
 
     Args:
@@ -101,7 +114,7 @@ def read_engines(
             what is stored about them.
 
     Returns:
-        For each engine the executions in the file that are no longer retained.
+        For each engine where its executions are in the file.
 
     Raises:
         sqlite3.Error, LookupError, TypeError, ValueError, AssertionError: the file is damaged.
@@ -135,12 +148,7 @@ def read_engines(
         executions[domain_id, number] = execution
         if summary is not None and not whole:
             closed[execution] = restore, summary, []
-    for restore, _, domain_id, (number, events) in rows("history"):
-        execution = executions[domain_id, number]
-        if execution in closed:
-            closed[execution][2].append(events)
-        else:
-            restore.events(execution, decode_events(events))
+    history = _read_history(connection, domains, executions, closed)
     for execution, (restore, summary, texts) in closed.items():
         restore.closed(execution, StoredEvents(texts, summary["length"]), summary)
     for restore, _, domain_id, (number, scheduled_id, at, details) in rows("heartbeats"):
@@ -153,15 +161,37 @@ def read_engines(
         return execution if tag == "execution" else restore.opened(execution, *opened)
 
     for restore, _, domain_id, (_, key, at, kind, arguments) in rows("effects"):
-        found = [argument(restore, domain_id, *each) for each in json.loads(arguments)]
-        restore.effect(key, at, kind, found)
-    forgotten = {}
+        given = [argument(restore, domain_id, *each) for each in json.loads(arguments)]
+        restore.effect(key, at, kind, given)
+    found = {}
     for number, _, _, now in schema.read(connection, "engines"):
         if number in restores:
-            forgotten[number] = restores[number].finish(now)
+            restore = restores[number]
+            found[number] = Places(restore.finish(now), history.get(restore, {}))
     for engine in engines.values():
         engine.track_changes()
-    return forgotten
+    return found
+
+
+def _read_history(
+    connection: Connection,
+    domains: Mapping[int, tuple[Restore, Domain] | None],
+    executions: Mapping[tuple[int, int], WorkflowExecution],
+    closed: Mapping[WorkflowExecution, tuple[Restore, dict[str, Any], list[str]]],
+) -> dict[Restore, dict[WorkflowExecution, array[int]]]:
+    """Restore events, except those of closed executions; return the IDs of the rows of all."""
+    rows: dict[Restore, dict[WorkflowExecution, array[int]]] = {}
+    for row_id, domain_id, number, events in schema.read(connection, "history"):
+        owner = domains[domain_id]
+        if owner is None:
+            continue
+        restore, execution = owner[0], executions[domain_id, number]
+        rows.setdefault(restore, {}).setdefault(execution, array("q")).append(row_id)
+        if execution in closed:
+            closed[execution][2].append(events)
+        else:
+            restore.events(execution, decode_events(events))
+    return rows
 
 
 class LoadedSimulation(NamedTuple):

@@ -53,6 +53,21 @@ KEYS = {table: tuple(columns.partition("|")[0].split()) for table, columns in _T
 COLUMNS = {table: tuple(columns.replace("|", "").split()) for table, columns in _TABLES.items()}
 
 
+_PUT = {
+    table: f"INSERT OR REPLACE INTO {table} VALUES ({'?, ' * len(columns)}?)"
+    for table, columns in COLUMNS.items()
+}
+
+
+#: An index that files of development versions have; nothing uses it any more.
+FORMER_INDEX: Row = (
+    "index",
+    "history_of",
+    "history",
+    "CREATE INDEX history_of ON history (domain, number)",
+)
+
+
 def create_tables(connection: Connection) -> None:
     """Create the tables of a new file."""
     for table, columns in COLUMNS.items():
@@ -60,7 +75,6 @@ def create_tables(connection: Connection) -> None:
         declared += ["checksum INTEGER", f"PRIMARY KEY ({', '.join(KEYS[table])})"]
         rest = "" if KEYS[table] == ("id",) else " WITHOUT ROWID"
         connection.execute(f"CREATE TABLE {table} ({', '.join(declared)}){rest}")
-    connection.execute("CREATE INDEX history_of ON history (domain, number)")
 
 
 def definitions(connection: Connection) -> list[Row]:
@@ -89,23 +103,26 @@ def read(connection: Connection, table: str) -> Iterator[Row]:
         yield tuple(row)
 
 
-def put(connection: Connection, table: str, rows: Iterable[Row]) -> None:
+def put(connection: Connection, table: str, rows: Sequence[Row]) -> None:
     """Write rows; they replace those with the same key."""
-    places = "?, " * len(COLUMNS[table]) + "?"
-    sealed = [(*row, _checksum(row)) for row in rows]
-    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", sealed)
+    if rows:
+        sealed = [(*row, _checksum(row)) for row in rows]
+        connection.executemany(_PUT[table], sealed)
 
 
 def delete(
-    connection: Connection, table: str, columns: Sequence[str], values: Iterable[Row]
+    connection: Connection, table: str, columns: Sequence[str], values: Sequence[Row]
 ) -> None:
     """Delete the rows whose columns have the given values."""
-    condition = " AND ".join(f"{name} = ?" for name in columns)
-    connection.executemany(f"DELETE FROM {table} WHERE {condition}", values)
+    if values:
+        condition = " AND ".join(f"{name} = ?" for name in columns)
+        connection.executemany(f"DELETE FROM {table} WHERE {condition}", values)
 
 
 def delete_simulations(connection: Connection, ids: Sequence[Row]) -> None:
     """Delete simulations with everything in them."""
+    if not ids:
+        return
     engines = "SELECT id FROM engines WHERE simulation = ?"
     domains = f"SELECT id FROM domains WHERE engine IN ({engines})"
     for table, columns in COLUMNS.items():

@@ -374,6 +374,7 @@ def _add(path: Path, arriving: list[LoadedSimulation]) -> Imported:
     unit.changes = len(executions)
     with writing(path, seen) as file:
         file.write(unit)
+        file.flush()
     return Imported(len(arriving), len(executions), sum(map(len, executions)), lost_tokens)
 
 

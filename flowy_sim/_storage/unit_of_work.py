@@ -6,6 +6,7 @@ changed, and hands it over as one `UnitOfWork`, which is written in one transact
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -20,7 +21,7 @@ from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import RegisteredType
 from flowy_sim._storage import schema
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.restore import StoredSimulation, read_domain_ids, read_engines
+from flowy_sim._storage.restore import Places, StoredSimulation, read_domain_ids, read_engines
 from flowy_sim._storage.schema import (
     Row,
     argument_state,
@@ -99,6 +100,7 @@ class UnitOfWork:
         self._put: dict[str, list[Row]] = {table: [] for table in schema.COLUMNS}
         self._deleted: dict[str, list[Row]] = {"types": [], "effects": []}
         self._forgotten: list[Row] = []
+        self._forgotten_history: list[Row] = []
         self._events: list[tuple[int, int, int, tuple[Event, ...]]] = []
 
     def end(self, simulation: int) -> None:
@@ -144,13 +146,22 @@ class UnitOfWork:
         details = encode(task.heartbeat_details)
         self.put("heartbeats", *row, task.opened_id, task.heartbeat_at, details)
 
-    def append(self, row: ExecutionRow, events: tuple[Event, ...]) -> None:
-        """Add events to the history of an execution."""
-        self._events.append((self.ids.new_row(), *row, events))
+    def append(self, row: ExecutionRow, events: tuple[Event, ...]) -> int:
+        """Add events to the history of an execution; return the ID of the row that holds them."""
+        row_id = self.ids.new_row()
+        self._events.append((row_id, *row, events))
+        return row_id
 
-    def forget(self, row: ExecutionRow) -> None:
-        """Delete an execution with everything that belongs to it."""
+    def forget(self, row: ExecutionRow, history: Iterable[int]) -> None:
+        """Delete an execution with everything that belongs to it.
+
+        Args:
+            row: of the execution.
+            history: the IDs of the rows that hold its events. An index that finds them would cost
+                more than everything else that is written.
+        """
         self._forgotten.append(row)
+        self._forgotten_history += [(row_id,) for row_id in history]
 
     def write(self, connection: Connection) -> None:
         """Write everything in one transaction.
@@ -158,7 +169,6 @@ class UnitOfWork:
         Raises:
             sqlite3.Error: it cannot be written, and nothing has been.
         """
-        # Encoded here, as this may run in another thread than the calls that make the changes.
         history = [
             (row, domain, number, encode_events(events))
             for row, domain, number, events in self._events
@@ -170,8 +180,9 @@ class UnitOfWork:
                 schema.delete(connection, table, schema.KEYS[table], keys)
             for table, rows in (*self._put.items(), ("history", history)):
                 schema.put(connection, table, rows)
-            for table in ("executions", "history", "effects", "heartbeats"):
+            for table in ("executions", "effects", "heartbeats"):
                 schema.delete(connection, table, ("domain", "number"), self._forgotten)
+            schema.delete(connection, "history", ("id",), self._forgotten_history)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -198,18 +209,20 @@ class StoredEngine:
         self.engine = engine
         self._referred: Counter[WorkflowExecution] = Counter()
         self._forgotten: dict[WorkflowExecution, None] = {}
+        self._history: dict[WorkflowExecution, array[int]] = {}
 
     @classmethod
-    def restored(cls, number: int, engine: Engine, forgotten: Iterable[WorkflowExecution]) -> Self:
+    def restored(cls, number: int, engine: Engine, places: Places) -> Self:
         """Return an engine that has just been read from the file.
 
         Args:
             number: its ID in the file.
             engine: the engine.
-            forgotten: executions in the file that are no longer retained.
+            places: where its executions are in the file.
         """
         stored = cls(number, engine)
-        stored._forgotten = dict.fromkeys(forgotten)
+        stored._forgotten = dict.fromkeys(places.forgotten)
+        stored._history = places.history
         for _, _, effect in engine.effects.entries():
             stored._referred.update(_outlived(effect))
         return stored
@@ -242,7 +255,8 @@ class StoredEngine:
         for execution in changes.executions:
             unit.put_execution(row(execution), execution)
         for execution, events in changes.events:
-            unit.append(row(execution), events)
+            row_id = unit.append(row(execution), events)
+            self._history.setdefault(execution, array("q")).append(row_id)
         for key, effect in changes.effects_over:
             unit.delete("effects", *row(execution_of(effect.arguments[0])), key)
             for referred in _outlived(effect):
@@ -259,7 +273,7 @@ class StoredEngine:
         for execution in list(self._forgotten):
             if left > 0 and execution not in self._referred:
                 del self._forgotten[execution]
-                unit.forget(row(execution))
+                unit.forget(row(execution), self._history.pop(execution, ()))
                 left -= len(execution)
 
 
@@ -365,7 +379,7 @@ class Session:
         engines = {stored.number: stored.engine for stored in self._engines.values()}
         before = [(engine, dict(vars(engine))) for engine in engines.values()]
         try:
-            forgotten = read_engines(connection, engines)
+            places = read_engines(connection, engines)
         except BaseException:
             for engine, attributes in before:
                 vars(engine).clear()
@@ -373,5 +387,5 @@ class Session:
             raise
         for place, stored in self._engines.items():
             self._engines[place] = StoredEngine.restored(
-                stored.number, stored.engine, forgotten.get(stored.number, ())
+                stored.number, stored.engine, places.get(stored.number, Places([], {}))
             )

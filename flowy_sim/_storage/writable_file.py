@@ -6,6 +6,7 @@ locked until it is closed.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from sqlite3 import Connection
 
 from flowy._safe_text import safe_logger
 from flowy_sim._storage import files, schema
-from flowy_sim._storage.progress import Progress, log_of
+from flowy_sim._storage.progress import Progress, log_of, make_durable
 from flowy_sim._storage.unit_of_work import UnitOfWork
 
 _log = safe_logger("flowy_sim")
@@ -63,13 +64,15 @@ class WritableFile:
 
     def __init__(self, path: Path, seen: files.Signature, url: str = "") -> None:
         self._path = path
-        self._log = log_of(path)
+        self._is_log_large = False
         try:
             self.connection = _lock(path, seen)
             try:
+                self.connection.execute(f"DROP INDEX IF EXISTS {schema.FORMER_INDEX[1]}")
                 files.write_model(self.connection)
                 self._progress = Progress(path, self.connection, url)
                 _compact(self.connection)
+                self._log = os.open(log_of(path), os.O_RDWR)
             except BaseException:
                 self.connection.close()
                 raise
@@ -77,22 +80,30 @@ class WritableFile:
             raise files.refused(path, error) from error
 
     def write(self, unit: UnitOfWork) -> None:
-        """Write a unit of work in one transaction, which is durable afterwards.
+        """Write a unit of work in one transaction, which `flush` makes durable.
 
         Raises:
             sqlite3.Error: it cannot be written, and nothing has been.
-            OSError: it is written, but how far the file has got cannot be recorded.
         """
         unit.put("about", *self._progress.next(unit.changes))
         unit.write(self.connection)
-        self._progress.reached(unit.changes)
-        if self._log.stat().st_size > _LOG_BYTES:
+        self._is_log_large = os.fstat(self._log).st_size > _LOG_BYTES
+
+    def flush(self) -> None:
+        """Make durable what was written, and record how far the file has got.
+
+        Raises:
+            OSError: that is impossible; the transaction may be durable nevertheless.
+        """
+        make_durable(self._log)
+        self._progress.reached()
+        if self._is_log_large:
             # Everything is durable already. On a full disk, the next transaction tries again.
             with suppress(sqlite3.Error, OSError):
                 self._progress.empty_log()
 
     def check(self) -> None:
-        """See whether the file can be written.
+        """See whether the file can be written, and make durable what is in it.
 
         Raises:
             sqlite3.Error, OSError: it cannot.
@@ -105,7 +116,7 @@ class WritableFile:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        self._progress.rewrite()
+        self._progress.resume()
 
     def close(self) -> None:
         """Close the file; only the file itself is left, unless it cannot be written."""
@@ -119,6 +130,7 @@ class WritableFile:
         # it.
         with suppress(OSError):
             self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
+        os.close(self._log)
         self.connection.close()
         self._progress.close(finished=finished)
 
@@ -137,11 +149,12 @@ def _lock(path: Path, seen: files.Signature) -> Connection:
                 "give another file."
             )
         connection.execute("ROLLBACK")
-        # A commit is one append to the log and, with FULL, one fsync: it is on the disk before
-        # calls are answered. Because the file is locked before the log is first used, SQLite needs
-        # no shared memory with other processes. Only `Progress` empties the log.
+        # A commit is one append to the log. With NORMAL, it is not on the disk before `flush` has
+        # put it there; when the log is copied to the file, SQLite waits for the disk itself.
+        # Because the file is locked before the log is first used, SQLite needs no shared memory
+        # with other processes. Only `Progress` empties the log.
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     except BaseException:

@@ -97,7 +97,7 @@ class Attempt:
         self.pruned = False
         self._most_turns = setup.most_turns
         self._undisturbed = setup.undisturbed
-        self._expected = _ORDERS.union(fault.describe() for fault in setup.faults)
+        self._faults = setup.faults
         self._turns = 0
         self._on_turn = on_turn
         self.runner = Runner(
@@ -146,10 +146,10 @@ class Attempt:
         Raises:
             AssertionError: one has not.
         """
-        made = self.schedule.made
-        if self._undisturbed is None or any(
-            i and kind not in self._expected for kind, _, i in made
-        ):
+        if self._undisturbed is None:
+            return
+        expected = _ORDERS.union(fault.describe() for fault in self._faults)
+        if any(taken and kind not in expected for kind, _, taken in self.schedule.made):
             return
         disturbances = self.runner.scheduler.disturbances
         disturbed_at = self.runner.scheduler.disturbed_at

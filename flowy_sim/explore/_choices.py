@@ -21,7 +21,6 @@ from typing import NamedTuple, Protocol
 
 from flowy.errors import ConfigurationError
 from flowy_sim._clients.simulation import Schedule
-from flowy_sim._engine import first
 
 _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<taken>\d+)(?:; |$)")
 
@@ -67,10 +66,10 @@ class PrefixSchedule:
 
     Args:
         prefix: the indices of the possibilities that are taken first.
-        then: makes the choices after them.
+        then: makes the choices after them; None to take the first possibility.
     """
 
-    def __init__(self, prefix: Sequence[int] = (), then: Choose = first) -> None:
+    def __init__(self, prefix: Sequence[int] = (), then: Choose | None = None) -> None:
         self._prefix = prefix
         self._length = len(prefix)
         self._then = then
@@ -83,14 +82,14 @@ class PrefixSchedule:
 
     def choose(self, kind: str, count: int) -> int:
         """Take the next possibility of the list, or the one that the function chooses."""
-        position = len(self.made)
-        if position < self._length:
-            index = self._prefix[position]
+        made = self.made
+        if len(made) < self._length:
+            index = self._prefix[len(made)]
             if index >= count:
                 index = count - 1
         else:
-            index = self._then(kind, count)
-        self.made.append((kind, count, index))
+            index = 0 if self._then is None else self._then(kind, count)
+        made.append((kind, count, index))
         return index
 
 
@@ -169,6 +168,9 @@ FAULT_WEIGHT = 0.01
 """The probability, in a random run, that a fault strikes where it can."""
 
 
+_FAULT_WEIGHTS = (1 - FAULT_WEIGHT, FAULT_WEIGHT)
+
+
 SHRINKING_RUNS = 400
 
 
@@ -238,7 +240,7 @@ class Search:
         alternative = level.pop()
         self._size -= 1
         prefix = alternative.prefix if alternative.chosen else []
-        return alternative, PrefixSchedule(prefix, first if self._systematic else self._at_random)
+        return alternative, PrefixSchedule(prefix, None if self._systematic else self._at_random)
 
     def add_alternatives(self, alternative: Alternative, made: Sequence[Choice]) -> None:
         """Add the alternatives of a run to the frontier.
@@ -253,11 +255,11 @@ class Search:
         level = sum(map(bool, indices[:begins]))
         for position in range(begins, len(made)):
             kind, count, chosen = made[position]
-            for index in range(count):
+            weights = self._weights(kind, count)
+            for index, share in enumerate(weights):
                 if index != chosen:
-                    share = weight * self._weight(kind, count, index)
-                    self._add(level + 1, Alternative(indices, position, index, share))
-            weight *= self._weight(kind, count, chosen)
+                    self._add(level + 1, Alternative(indices, position, index, weight * share))
+            weight *= weights[chosen]
             level += chosen > 0
         self.covered += weight
 
@@ -279,10 +281,11 @@ class Search:
         self._levels[level].append(alternative)
         self._size += 1
 
-    def _weight(self, kind: str, count: int, index: int) -> float:
+    def _weights(self, kind: str, count: int) -> Sequence[float]:
+        """Return the probability of each possibility of a choice in a random run."""
         if kind in self._faults:
-            return FAULT_WEIGHT if index else 1 - FAULT_WEIGHT
-        return 1 / count
+            return _FAULT_WEIGHTS
+        return (1 / count,) * count
 
     def _at_random(self, kind: str, count: int) -> int:
         if kind in self._faults:

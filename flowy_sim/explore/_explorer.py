@@ -250,9 +250,12 @@ class Explorer:
         for label in (*endings, *true):
             if label not in self.notable:
                 self.notable[label] = deviations(made)
-        self.endings.update(endings)
-        self.struck.update({kind for kind, _, index in made if index and kind in self._faults})
-        self.met.update(attempt.runner.conditions)
+        for each in endings:
+            self.endings[each] += 1
+        for each in {kind for kind, _, index in made if index and kind in self._faults}:
+            self.struck[each] += 1
+        for each, is_true in attempt.runner.conditions.items():
+            self.met[each] += is_true
         if self.observations is not None:
             self.observations.add(attempt.runner)
 
@@ -370,21 +373,21 @@ class Fingerprints:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self._engine = runner.simulation.engine()
         # Of each execution, the number of events read, and a digest of what matters in them.
         self._read: dict[str, tuple[int, blake2b]] = {}
 
     def current(self) -> int:
         """Return the fingerprint of the current state."""
-        runner = self._runner
-        engine, scheduler = runner.simulation.engine(), runner.scheduler
+        runner, engine, scheduler = self._runner, self._engine, self._runner.scheduler
         executions = sum(map(self._execution, engine.executions.values())) & _MASK
-        deadlines = sorted((at, due.kind) for at, due in engine.effects)
+        deadlines = sorted([(at, due.kind) for at, _, due in engine.effects.entries()])
         plans = sum(
-            stable_hash((at, kind, _about(runner, about)))
+            stable_hash((at, kind, self._about(about)))
             for at, kind, about in scheduler.delayed_calls.entries()
         )
         late = sum(
-            stable_hash((polled, _task(runner, task)))
+            stable_hash((polled, self._task(task)))
             for polled, tasks in scheduler.worker_client.late.items()
             for task in tasks
         )
@@ -396,10 +399,7 @@ class Fingerprints:
                 plans & _MASK,
                 late & _MASK,
                 scheduler.fault_injector.left,
-                tuple(
-                    (pool.has_idle, len(pool.lists), pool.answers)
-                    for pool in scheduler.worker_pools.pools
-                ),
+                [pool.state for pool in scheduler.worker_pools.pools],
                 runner.progress,
                 runner.outside_state(),
                 tuple(runner.stub_dispatch.answered),
@@ -418,6 +418,26 @@ class Fingerprints:
                     digest.update(_plain_data((event[TIME], event[TYPE], parts)))
             self._read[execution.run_id] = len(execution), digest
         return stable_hash((execution.workflow_id, digest.digest(), sorted(_open(execution))))
+
+    def _about(self, about: object) -> object:
+        if isinstance(about, HeldAnswer):
+            request = about.call.request
+            answer = {name: value for name, value in request.items() if name != "taskToken"}
+            return about.call.operation, self._task(about.call.task), repr(answer)
+        return self._task(about)
+
+    def _task(self, task: Any) -> object:
+        """Return what identifies a task that a worker holds, and whether it is still open."""
+        if task is None:
+            return None
+        ids = task["workflowExecution"]
+        execution = self._engine.executions.get(ids["runId"])
+        name = task.get("activityId")
+        is_open_task = False
+        if execution is not None and execution.is_open:
+            opened = execution.activities.get(name) if name else execution.running_decision_task
+            is_open_task = opened is not None and opened.started_id == task["startedEventId"]
+        return ids["workflowId"], name, is_open_task
 
 
 def stable_hash(value: Any) -> int:
@@ -452,28 +472,6 @@ def _open(execution: WorkflowExecution) -> Iterator[tuple[object, ...]]:
             task.heartbeat_details,
             waits,
         )
-
-
-def _about(runner: Runner, about: object) -> object:
-    if isinstance(about, HeldAnswer):
-        request = about.call.request
-        answer = {name: value for name, value in request.items() if name != "taskToken"}
-        return about.call.operation, _task(runner, about.call.task), repr(answer)
-    return _task(runner, about)
-
-
-def _task(runner: Runner, task: Any) -> object:
-    """Return what identifies a task that a worker holds, and whether it is still open."""
-    if task is None:
-        return None
-    ids = task["workflowExecution"]
-    execution = runner.simulation.engine().executions.get(ids["runId"])
-    name = task.get("activityId")
-    is_open_task = False
-    if execution is not None and execution.is_open:
-        opened = execution.activities.get(name) if name else execution.running_decision_task
-        is_open_task = opened is not None and opened.started_id == task["startedEventId"]
-    return ids["workflowId"], name, is_open_task
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, NamedTuple, Protocol
@@ -241,7 +241,7 @@ class InjectedFault:
         return self.title
 
 
-def checked_faults(given: object) -> tuple[InjectedFault, ...]:
+def checked_faults(given: object) -> FaultTable:
     """Return an option ``faults`` as a tuple.
 
     Args:
@@ -251,6 +251,8 @@ def checked_faults(given: object) -> tuple[InjectedFault, ...]:
         ConfigurationError: it holds something other than faults.
     """
     __tracebackhide__ = True
+    if isinstance(given, FaultTable):
+        return given
     found = tuple(given) if isinstance(given, Iterable) else (given,)
     for each in found:
         if isinstance(each, type) and issubclass(each, InjectedFault):
@@ -263,7 +265,7 @@ def checked_faults(given: object) -> tuple[InjectedFault, ...]:
             "faults must be a list of faults such as [WorkerDies(), AnswerLost()] or EVERYDAY, "
             f"from flowy_sim.faults, not {given!r}"
         )
-    return found
+    return FaultTable(found)
 
 
 def is_injected(error: BaseException) -> bool:
@@ -294,24 +296,24 @@ OnStrike = Callable[[str], None]
 
 
 class _Risk:
-    """A fault of one run.
+    """A fault that may strike.
 
     Attributes:
         fault: the fault.
+        place: its place among the faults.
         name: its description, which names the choice whether it strikes.
         eventually: whether it strikes at the latest when nothing else is left to do.
-        left: how many times it may still strike.
         always: whether it can strike at any time.
         chooses_calls: whether it can strike only some of the calls of an operation.
     """
 
-    __slots__ = ("always", "chooses_calls", "eventually", "fault", "left", "name")
+    __slots__ = ("always", "chooses_calls", "eventually", "fault", "name", "place")
 
-    def __init__(self, fault: InjectedFault) -> None:
+    def __init__(self, place: int, fault: InjectedFault) -> None:
         self.fault = fault
+        self.place = place
         self.name = fault.describe()
         self.eventually = fault.eventually
-        self.left = fault.most
         self.always = type(fault).can_strike is InjectedFault.can_strike
         self.chooses_calls = type(fault).can_strike_call is not InjectedFault.can_strike_call
 
@@ -330,6 +332,30 @@ class _RisksOf(dict[str, list[_Risk]]):
         return fitting
 
 
+class FaultTable(tuple[InjectedFault, ...]):  # noqa: SLOT001 - a tuple has no room for slots
+    """Faults, and when each of them can strike.
+
+    All runs of an exploration share one: it holds only what follows from the faults, which are
+    immutable. How often each may still strike is counted by the `FaultInjector` of each run.
+    """
+
+    def __init__(self, faults: Iterable[InjectedFault] = ()) -> None:
+        self.risks = list(map(_Risk, range(len(self)), self))
+        self.any_eventually = any(risk.eventually for risk in self.risks)
+        self.at_calls = _RisksOf(self.risks, Moment.CALL, Moment.MIDWAY)
+        self.midway = _RisksOf(self.risks, Moment.MIDWAY)
+        self.at_functions = _RisksOf(self.risks, Moment.FUNCTION)
+        self.strikes_functions = any(each.moment is Moment.FUNCTION for each in self)
+        self.at_ends = _RisksOf(self.risks, Moment.END)[""]
+        self.at_tasks = _RisksOf(self.risks, Moment.TASK)
+        self.at_turns = _RisksOf(self.risks, Moment.TURN)[""]
+        self.from_outside = [risk for risk in self.at_turns if risk.fault.is_from_outside]
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[InjectedFault, ...]]]:
+        """Return how to pickle the faults alone."""
+        return type(self), (tuple(self),)
+
+
 class FaultInjector:
     """Injects the faults of one run, and counts how often they strike.
 
@@ -346,21 +372,14 @@ class FaultInjector:
 
     def __init__(
         self,
-        faults: Sequence[InjectedFault],
+        faults: FaultTable,
         most: int,
         choose: Callable[[str, int], int],
         target: FaultTarget,
         on_strike: OnStrike,
     ) -> None:
-        self._risks = list(map(_Risk, faults))
-        self._any_eventually = any(risk.eventually for risk in self._risks)
-        self._at_calls = _RisksOf(self._risks, Moment.CALL, Moment.MIDWAY)
-        self._midway = _RisksOf(self._risks, Moment.MIDWAY)
-        self._at_functions = _RisksOf(self._risks, Moment.FUNCTION)
-        self._at_ends = _RisksOf(self._risks, Moment.END)[""]
-        self._at_tasks = _RisksOf(self._risks, Moment.TASK)
-        self._at_turns = _RisksOf(self._risks, Moment.TURN)[""]
-        self._from_outside = [risk for risk in self._at_turns if risk.fault.is_from_outside]
+        self._faults = faults
+        self._left = [fault.most for fault in faults]
         self._lasting: Counter[tuple[str, str]] = Counter()
         self._most = most if faults else 0
         self._choose = choose
@@ -369,54 +388,47 @@ class FaultInjector:
         self.on_over: Callable[[], None] = _do_nothing
 
     @property
-    def _may_strike(self) -> bool:
-        return self._most > 0 or self._any_eventually or bool(self._lasting)
-
-    @property
     def left(self) -> tuple[object, ...]:
         """How many times all faults together, and then each of them, may still strike.
 
         Then come those that strike without being chosen again.
         """
-        return (self._most, *[risk.left for risk in self._risks], *sorted(self._lasting.items()))
+        return (self._most, *self._left, *sorted(self._lasting.items()))
 
     def call(self, call: WorkerCall) -> Reply:
         """Make a call, or let a fault strike it."""
-        if self._may_strike:
-            if call.operation.startswith(ANSWERS):
-                self.turn()
-            risk = self._striking_call(self._at_calls[call.operation], call)
-            if risk is not None:
-                return risk.fault.strike(self._target, call)
-        return call.send()
+        if self._faults.at_turns and call.operation.startswith(ANSWERS):
+            self.turn()
+        risks = self._faults.at_calls[call.operation]
+        risk = self._striking_call(risks, call) if risks else None
+        return call.send() if risk is None else risk.fault.strike(self._target, call)
 
-    def task(self, call: WorkerCall) -> Reply:
+    def task(self, poll: WorkerCall, task: Reply) -> Reply:
         """Deliver a polled task to a worker, or let a fault strike."""
-        if self._may_strike:
-            risk = self._striking_call(self._at_tasks[call.operation], call)
-            if risk is not None:
-                return risk.fault.strike(self._target, call)
-        return call.send()
+        risks = self._faults.at_tasks[poll.operation]
+        if not risks:
+            return task
+        call = WorkerCall(poll.worker, poll.operation, poll.request, lambda: task, task)
+        risk = self._striking_call(risks, call)
+        return task if risk is None else risk.fault.strike(self._target, call)
 
     def checkpoint(self, call: WorkerCall) -> None:
         """Let a fault strike in the middle of the work."""
-        self._strike(self._midway[call.operation], call)
+        self._strike(self._faults.midway[call.operation], call)
 
     def function(self, call: WorkerCall) -> Reply:
         """Call a Lambda function, or let a fault strike."""
-        reply = self._strike(self._at_functions[call.operation], call)
+        reply = self._strike(self._faults.at_functions[call.operation], call)
         return call.send() if reply is None else reply
 
     @property
     def strikes_functions(self) -> bool:
         """Whether a fault can strike Lambda functions."""
-        return any(risk.fault.moment is Moment.FUNCTION for risk in self._risks)
+        return self._faults.strikes_functions
 
     def _strike(self, risks: Iterable[_Risk], call: WorkerCall) -> Reply | None:
-        risk = self._striking_call(risks, call) if self._may_strike else None
-        if risk is None:
-            return None
-        return risk.fault.strike(self._target, call)
+        risk = self._striking_call(risks, call)
+        return None if risk is None else risk.fault.strike(self._target, call)
 
     def just_before(self, advance: Callable[[], None]) -> bool:
         """Let something from outside arrive just before something else is due.
@@ -428,7 +440,7 @@ class FaultInjector:
             Whether anything did.
         """
         struck = False
-        for risk in self._from_outside if self._may_strike else ():
+        for risk in self._faults.from_outside:
             while self._striking((risk,)):
                 if not struck:
                     advance()
@@ -440,7 +452,7 @@ class FaultInjector:
     def end(self) -> bool:
         """Let faults strike after an execution has closed; return whether one has."""
         struck = False
-        for risk in self._at_ends if self._may_strike else ():
+        for risk in self._faults.at_ends:
             if self._striking((risk,)):
                 struck = True
                 self._count(risk, None)
@@ -449,15 +461,15 @@ class FaultInjector:
 
     def turn(self) -> None:
         """Let faults strike that strike between two turns."""
-        for risk in self._at_turns if self._may_strike else ():
+        for risk in self._faults.at_turns:
             while self._striking((risk,)):
                 self._count(risk, None)
                 self._happen(risk)
 
     def last_resort(self) -> bool:
         """Let a fault strike that strikes in every run; return whether there was one left."""
-        for risk in self._risks:
-            if risk.eventually and risk.left and risk.fault.can_strike(self._target):
+        for risk in self._faults.risks:
+            if risk.eventually and self._left[risk.place] and risk.fault.can_strike(self._target):
                 self._count(risk, None)
                 self._happen(risk)
                 return True
@@ -469,10 +481,10 @@ class FaultInjector:
 
     def _striking_call(self, risks: Iterable[_Risk], call: WorkerCall) -> _Risk | None:
         """Return the fault that strikes a call, and count it; None if none does."""
-        about = _subject(call)
         for risk in risks if self._lasting else ():
-            if self._lasting[risk.name, about] > 0:
-                self._lasting[risk.name, about] -= 1
+            lasts = risk.name, _subject(call)
+            if self._lasting[lasts] > 0:
+                self._lasting[lasts] -= 1
                 self._lasting = +self._lasting
                 self._on_strike(f"{_struck(call)}{risk.name}")
                 return risk
@@ -481,23 +493,26 @@ class FaultInjector:
             self._count(chosen, call)
             more = chosen.fault.in_a_row() - 1
             if more:
-                self._lasting[chosen.name, about] = more
+                self._lasting[chosen.name, _subject(call)] = more
         return chosen
 
     def _striking(self, risks: Iterable[_Risk], call: WorkerCall | None = None) -> _Risk | None:
         """Return the first fault that is chosen to strike; None if none is."""
+        any_left = self._most > 0
+        if not (any_left or self._faults.any_eventually):
+            return None
         for risk in risks:
-            if risk.left == 0 or (self._most == 0 and not risk.eventually):
+            if not self._left[risk.place] or not (any_left or risk.eventually):
                 continue
             can_strike = risk.always or risk.fault.can_strike(self._target)
-            if can_strike and call is not None and risk.chooses_calls:
+            if can_strike and risk.chooses_calls and call is not None:
                 can_strike = risk.fault.can_strike_call(self._target, call)
-            if can_strike and self._choose(risk.name, 2) > 0:
+            if can_strike and self._choose(risk.name, 2):
                 return risk
         return None
 
     def _count(self, risk: _Risk, call: WorkerCall | None) -> None:
-        risk.left -= 1
+        self._left[risk.place] -= 1
         if not risk.eventually:
             self._most -= 1
         self._on_strike(f"{_struck(call)}{risk.name}")

@@ -136,7 +136,7 @@ class DelayedCalls:
 
     def entries(self) -> Iterator[tuple[int, str, object]]:
         """Yield the instant, the kind and the subject of each call, in no particular order."""
-        for at, (kind, (_, about, *_)) in self._due:
+        for at, _, (kind, (_, about, *_)) in self._due.entries():
             yield at, kind, about
 
     def _send(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,12 +98,13 @@ def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
         raise HistoryError(
             f"{what} is only part of a history: its last page has a nextPageToken; fetch all pages"
         )
-    events = [event for page in pages for event in page.get("events") or ()]
-    if not events or not all(isinstance(e, dict) and "eventId" in e for e in events):
+    lists = [page["events"] for page in pages if isinstance(page.get("events"), Iterable)]
+    events = [event for each in lists for event in each]
+    if not events or not all(isinstance(e, dict) and _is_id(e.get("eventId")) for e in events):
         raise HistoryError(
             f"{what} is not a history, which is JSON with a list of events that have an eventId"
         )
-    events.sort(key=lambda event: int(event["eventId"]))
+    events.sort(key=itemgetter("eventId"))
     if [event["eventId"] for event in events] != list(range(1, len(events) + 1)):
         raise HistoryError(
             f"{what} is not the complete history of one execution: its events must have the IDs "
@@ -111,6 +113,10 @@ def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
     found = [page for page in pages if "workflowId" in page and "runId" in page]
     execution = Execution(found[0]["workflowId"], found[0]["runId"]) if found else UNKNOWN
     return LoadedHistory(History(events), execution)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def files(*paths: Path) -> Iterator[tuple[str, Path]]:
@@ -215,17 +221,21 @@ def type_of(events: Sequence[Event]) -> tuple[str, str]:
     """Return the name and version of the workflow type of a history.
 
     Raises:
-        HistoryError: the history does not begin with WorkflowExecutionStarted.
+        HistoryError: the history does not begin with WorkflowExecutionStarted, or that event is
+            not as the service writes it.
     """
     if events[0].get("eventType") != "WorkflowExecutionStarted":
         raise HistoryError(
             "event 1 of a history must be WorkflowExecutionStarted, not "
             f"{events[0].get('eventType')}"
         )
-    named = attributes_of(events[0]).get("workflowType")
-    if not named:
-        raise HistoryError("event 1 of the history has no workflowType")
-    return named["name"], named["version"]
+    try:
+        named = attributes_of(events[0])["workflowType"]
+        return named["name"], named["version"]
+    except (KeyError, TypeError) as error:
+        raise HistoryError(
+            "event 1 of the history has no workflowType with a name and a version"
+        ) from error
 
 
 def replay_files(

@@ -60,9 +60,9 @@ class LoopPool(WorkerPool):
         super().__init__(create, f"{prefix}{name}", 1, lists)
 
     @property
-    def answers(self) -> int:
-        """A digest of what the worker has received."""
-        return self._alive[0].digest()
+    def state(self) -> tuple[object, ...]:
+        """What the worker remembers counts as well: a digest of what it has received."""
+        return *super().state, self._alive[0].digest()
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether the code can go on, or may find a task on the given lists."""

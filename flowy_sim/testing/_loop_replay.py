@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from flowy._client import Execution
@@ -71,6 +72,9 @@ _ON_TYPES = re.compile("(Describe|List|Deprecate|Undeprecate)(Domain|WorkflowTyp
 
 _ANSWER = "RespondDecisionTaskCompleted"
 
+_numbers = count(1)
+"""The numbers of run IDs that no execution has had."""
+
 
 def replay_loop(
     code: PollingCode,
@@ -102,7 +106,30 @@ def replay_loop(
         ImportError: greenlet is missing, or freezegun is and `freeze` is set.
     """
     __tracebackhide__ = True
-    replay = _Replay(events, execution, tolerance or Tolerance(), same_list)
+    arguments = code, events, tolerance or Tolerance(), same_list, freeze
+    run_id = f"replayed-run-{next(_numbers)}"
+    if not execution.run_id:
+        return _replay(Execution(execution.workflow_id, run_id), *arguments)
+    try:
+        return _replay(execution, *arguments)
+    except NonDeterminismError:
+        # The decider may still know this run, from a table that it keeps by the run ID.
+        with suppress(NonDeterminismError, HistoryError):
+            return _replay(Execution(execution.workflow_id, run_id), *arguments)
+        raise
+
+
+def _replay(
+    execution: Execution,
+    code: PollingCode,
+    events: Sequence[Mapping[str, Any]],
+    tolerance: Tolerance,
+    same_list: bool,
+    freeze: bool,
+) -> bool:
+    """Replay a history under the IDs of an execution; see `replay_loop`."""
+    __tracebackhide__ = True
+    replay = _Replay(events, execution, tolerance, same_list)
     simulation = _ReplaySimulation(replay)
     runner = Runner(simulation, freeze=freeze)
     runner.turn_loop.clock_seen = _RecordedClock(replay, simulation)
@@ -303,9 +330,9 @@ class _Replay:
             "startedEventId": task.started_id,
             "previousStartedEventId": task.previous_id,
             "workflowExecution": {
-                # A history from AWS does not have them.
+                # A history from AWS does not have it.
                 "workflowId": self._execution.workflow_id or "replayed-workflow",
-                "runId": self._execution.run_id or "replayed-run",
+                "runId": self._execution.run_id,
             },
             "workflowType": dict(named),
             **self._events_page(members, first or 1, task.started_id),

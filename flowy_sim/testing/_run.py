@@ -258,7 +258,8 @@ def history(client: SwfClient, domain: str, execution: Execution, after: int = 0
         if "nextPageToken" not in page:
             break
         request["nextPageToken"] = page["nextPageToken"]
-    return History(event for event in reversed(newest_first) if event["eventId"] > after)
+    newest_first.reverse()
+    return History(newest_first[max(0, after + 1 - newest_first[0]["eventId"]) :])
 
 
 def fetch(

@@ -478,7 +478,7 @@ class Runner:
                 ``swf_run`` or an explored one, as an unused stub does.
 
         Example:
-            ``swf_run.after(3600, lambda: elsewhere.complete(client, tokens.pop(), "approved"))``
+            ``swf_run.after(3600, lambda: async_completion.complete(client, tokens.pop(), "yes"))``
         """
         __tracebackhide__ = True
         seconds = number("the seconds after which an action is called", in_seconds(seconds))
@@ -500,7 +500,7 @@ class Runner:
 
                 execution = swf_run.start(Approval, "a text")
                 swf_run.advance()
-                elsewhere.complete(swf_run.simulation.client(), tokens.pop(), "approved")
+                async_completion.complete(swf_run.simulation.client(), tokens.pop(), "approved")
                 assert swf_run.finish(execution).result == "approved"
         """
         __tracebackhide__ = True

@@ -24,7 +24,7 @@ from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.virtual_sleep import really_sleep
 from flowy_sim.faults._fault import (
     FaultInjector,
-    InjectedFault,
+    FaultTable,
     OnStrike,
     is_injected,
 )
@@ -75,7 +75,7 @@ class Scheduler:
         simulation: Simulation,
         domain: str,
         size: int | None,
-        faults: Sequence[InjectedFault],
+        faults: FaultTable,
         most_faults: int,
         on_task: Callable[[], None],
         on_answer: Callable[[], None],
@@ -135,13 +135,16 @@ class Scheduler:
 
     def take_turn(self) -> bool:
         """Give a turn to a worker that may find a task; return whether there was one."""
+        time_skipping = self.simulation.host.time_skipping
+        changes = time_skipping.changes  # Threads change things meanwhile.
+        waiting, has_loops = self.worker_client.waiting(), self.worker_pools.has_loops
+        if not waiting and not has_loops:
+            return time_skipping.changes != changes and self.take_turn()
         pools = self.worker_pools.pools
-        changes = self.simulation.host.time_skipping.changes  # Threads change things meanwhile.
-        waiting = self.worker_client.waiting()
         first = self._next % len(pools) if pools else 0
         order = (*range(first, len(pools)), *range(first))
         ready = [index for index in order if pools[index].is_ready(waiting)]
-        if not ready and self.worker_pools.has_loops:
+        if not ready and has_loops:
             unknown = waiting.difference(*(pool.lists for pool in pools))
             ready = [
                 index
@@ -205,13 +208,12 @@ class Scheduler:
         finally:
             client.worker = ""
             self._log_effects(name, worker)
-        free = partial(pool.put_back, name, worker)
         if client.held is None:
-            free()
+            pool.put_back(name, worker)
         else:
-            self.delayed_calls.hold_answer(
-                client.held, free, partial(self._replace, pool, name, None)
-            )
+            free = partial(pool.put_back, name, worker)
+            replace = partial(self._replace, pool, name, None)
+            self.delayed_calls.hold_answer(client.held, free, replace)
         if isinstance(worker, LoopWorker):
             return
         if client.refusal is not None:
@@ -240,7 +242,10 @@ class Scheduler:
         """Return whether an error kills only the worker, so that another one takes its place."""
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
         is_answer = getattr(error, "operation_name", None) not in POLLS
-        return is_injected(error) or (late and is_answer and bool(self.worker_client.polled))
+        client = self.worker_client
+        return is_injected(error) or (
+            late and is_answer and (bool(client.polled) or client.is_late)
+        )
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):

@@ -84,7 +84,7 @@ class StubDispatch:
         self.has_loops = False
         self._task: Reply | None = None
         self._untaken: set[tuple[str, str]] = set()
-        engine = simulation.engine()
+        self._engine = engine = simulation.engine()
         self._route_before, engine.route = engine.route, self.route
         self.simulation = simulation
         self._client: Client = simulation.client(poll_seconds=0)
@@ -135,7 +135,7 @@ class StubDispatch:
 
     def _flowy_called(self, kind: str, run_id: str) -> bool:
         """Return whether flowy's own decider called an activity or child, or a test started it."""
-        execution = self.simulation.engine().executions.get(run_id)
+        execution = self._engine.executions.get(run_id)
         if execution is None:
             return True
         if kind == CHILD:
@@ -161,7 +161,7 @@ class StubDispatch:
 
     def is_flowys(self, run_id: str) -> bool:
         """Return whether an execution is of a workflow that flowy's own deciders run."""
-        execution = self.simulation.engine().executions.get(run_id)
+        execution = self._engine.executions.get(run_id)
         return execution is not None and execution.started("workflowType") in self.flowys_types
 
     def fail(self, error: Exception) -> None:
@@ -305,12 +305,12 @@ class StubDispatch:
 
     def _timed(self, answer: Answer, every: float | None, context: ActivityContext) -> Answer:
         """Return an answer with its time and heartbeats, as its time-out needs them."""
-        execution = self.simulation.engine().executions[context.run_id]
-        task = execution.activities.get(context.activity_id)
-        # A late worker may work on a task that is over.
-        limits = {} if task is None else limits_of(task, self.simulation.clock.milliseconds)
-        if answer.timeout and task is None:
+        if not answer.timeout:
+            return timed(answer, every, context.type, {})
+        task = self._engine.executions[context.run_id].activities.get(context.activity_id)
+        if task is None:  # A late worker works on a task that is over.
             return replace(answer, takes=math.inf, timeout="")
+        limits = limits_of(task, self.simulation.clock.milliseconds)
         return timed(answer, every, context.type, limits)
 
     def _limits_before_start(self, call: Reply) -> dict[str, float]:

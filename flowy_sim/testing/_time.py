@@ -16,7 +16,7 @@ from typing import Protocol
 from flowy._client import Execution
 from flowy._installation import install_command
 from flowy.activity import _AT_CHECKPOINTS
-from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, signals_of, waits_of
@@ -104,7 +104,7 @@ class TurnLoop:
         self._times_out_in_the_end = times_out
         self._checked_at = 0
         self._is_active = False
-        self._restarts = Restarts(self._simulation, max(_MOST_RESTARTS, most_restarts + 2))
+        self._restarts = Restarts(self._engine, max(_MOST_RESTARTS, most_restarts + 2))
         self.clock_seen: ReadableClock = self._clock
         self.follow_clock: Callable[[], None] = _do_nothing
 
@@ -154,27 +154,32 @@ class TurnLoop:
         Returns:
             Whether there was anything; if not, nothing happens until a worker takes a turn.
         """
-        delayed_calls = self._scheduler.delayed_calls
+        return self._skip_time(*self._next_instants())
+
+    def _skip_time(self, calls: int | None, happens: int | None) -> bool:
         if self._clock.runs:
             skipped = self._wait_for_clock()
         else:
-            skipped = self._arrives_just_before()
-            skipped = skipped or self._simulation.skip_time(delayed_calls.next_instant())
+            skipped = self._arrives_just_before(calls, happens)
+            skipped = skipped or self._simulation.skip_time(calls)
         self.follow_clock()
         self._event_feed.publish()
-        delayed_calls.run_due()
+        self._scheduler.delayed_calls.run_due()
         return skipped
 
-    def _arrives_just_before(self) -> bool:
+    def _arrives_just_before(self, calls: int | None, happens: int | None) -> bool:
         """Let something happen a millisecond before what is due next, while no worker is looking.
 
         So it is there first, and yet both can be news in the same decision task: a payment and its
         deadline, say. That can be something from outside, or a call that is due at that instant.
 
+        Args:
+            calls: when the next delayed call is due.
+            happens: when the next effect is due.
+
         Returns:
             Whether something did; then time has been skipped.
         """
-        calls, happens = self._next_instants()
         instants = [instant for instant in (calls, happens) if instant is not None]
         if not instants or (instant := min(instants)) - 1 < self._clock.milliseconds:
             return False
@@ -243,7 +248,7 @@ class TurnLoop:
                 return
             if not self._times_out_in_the_end:
                 self._check_not_stuck(execution)
-        self.skip_time()
+        self._skip_time(calls, happens)
 
     def _check_not_stuck(self, execution: Execution) -> None:
         """Check that an open execution waits for something that will end.
@@ -273,7 +278,7 @@ class TurnLoop:
         """
         __tracebackhide__ = True
         now = self._clock.now
-        found = self._simulation.engine().executions[execution.run_id]
+        found = self._engine.executions[execution.run_id]
         since_check = self._clock.milliseconds - max(found.started_at, self._checked_at)
         if since_check < _LONGEST_RESCHEDULING:
             return
@@ -313,7 +318,7 @@ class TurnLoop:
         return stubs.find(ACTIVITY, named["name"], named["version"]) is not None
 
     def _times_out(self, execution: Execution) -> int:
-        found = self._simulation.engine().executions[execution.run_id]
+        found = self._engine.executions[execution.run_id]
         return found.started_at + 1000 * run_seconds(found.started("executionStartToCloseTimeout"))
 
     def _is_open(self, execution: Execution) -> bool:
@@ -402,12 +407,12 @@ class Restarts:
     """Finds executions that continue as new, or are started again, immediately and forever.
 
     Args:
-        simulation: where they run.
+        engine: where they run.
         most: how many times in a minute of simulated time is too many.
     """
 
-    def __init__(self, simulation: Simulation, most: int) -> None:
-        self._simulation = simulation
+    def __init__(self, engine: Engine, most: int) -> None:
+        self._engine = engine
         self._most = most
         self._seen = 0
         self._runs: dict[tuple[str, str], list[int]] = {}
@@ -418,7 +423,7 @@ class Restarts:
         Raises:
             EndlessRestartsError: one has been started many times in a short simulated time.
         """
-        executions = self._simulation.engine().executions
+        executions = self._engine.executions
         if len(executions) == self._seen:
             return
         for each in islice(executions.values(), self._seen, None):

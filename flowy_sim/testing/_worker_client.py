@@ -78,6 +78,7 @@ class WorkerClient(Client):
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
         polled: the lists that were polled in this turn.
+        is_late: whether an answer that a fault has delayed was sent in this turn.
         received: the tasks that these polls returned.
     """
 
@@ -120,6 +121,7 @@ class WorkerClient(Client):
         self.heartbeat: float | None = None
         self.refusal: Exception | None = None
         self.polled: list[PolledList] = []
+        self.is_late = False
         self.received: list[Reply] = []
         self._answer: Answer | None = None
         self._current_task = task
@@ -370,19 +372,32 @@ class WorkerClient(Client):
     def _call(self, operation: str, arguments: Reply) -> Reply:
         if not self._has_turn():
             return super()._call(operation, arguments)
+        if self.loop is None:
+            return self._make_call(operation, arguments, self._region)
         return self._call_in(operation, arguments, self._region)
 
     def _call_in(self, operation: str, arguments: Reply, region: str) -> Reply:
-        if self.loop is None:
-            return self._make_call(operation, arguments, region)
+        assert self.loop is not None
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
             self.loop.poll(self._polled_list(operation, arguments, region))
-        return self._call_now(operation, arguments, region)
+        reply = self._call_now(operation, arguments, region)
+        late = self.held
+        if late is None or not self.virtual_sleep:
+            return reply
+        # The code is in its call until the answer has arrived, or was refused.
+        self.held = None
+        self.loop.sleep(late.takes, None)
+        self.is_late = True
+        return self._made(operation, region, partial(self._respond, late.call))
 
     def _call_now(self, operation: str, arguments: Reply, region: str) -> Reply:
+        return self._made(operation, region, partial(self._make_call, operation, arguments, region))
+
+    def _made(self, operation: str, region: str, make: Callable[[], Reply]) -> Reply:
+        """Make a call of the loop; return the reply, or raise the error that its code sees."""
         assert self.loop is not None
-        reply, error = self._call_for_loop(operation, arguments, region)
+        reply, error = self._call_for_loop(operation, region, make)
         if error is None:
             return reply
         if not isinstance(error, Exception):
@@ -390,13 +405,13 @@ class WorkerClient(Client):
         raise error
 
     def _call_for_loop(
-        self, operation: str, arguments: Reply, region: str
+        self, operation: str, region: str, make: Callable[[], Reply]
     ) -> tuple[Reply, BaseException | None]:
         assert self.loop is not None
         loop, self._is_calling = self.loop, True
         loop.note_call(operation)
         try:
-            reply = self._make_call(operation, arguments, region)
+            reply = make()
         except BaseException as error:
             loop.fail(error)
             return {}, error
@@ -458,9 +473,7 @@ class WorkerClient(Client):
         self._current_task = reply
         self._tasks[reply["taskToken"]] = reply
         self.received.append(reply)
-        delivered = self.fault_injector.task(
-            WorkerCall(self.worker, call.operation, call.request, lambda: reply, reply)
-        )
+        delivered = self.fault_injector.task(call, reply)
         if delivered.get("taskToken"):
             self.task = delivered
             self._on_task()

@@ -81,11 +81,6 @@ class WorkerPool:
         lists: those that they are known to poll by now.
     """
 
-    @property
-    def answers(self) -> int:
-        """A digest of what they have received and may remember; 0 if they remember nothing."""
-        return 0
-
     def __init__(
         self,
         create: Callable[[str], PollingWorker],
@@ -111,6 +106,11 @@ class WorkerPool:
     def has_idle(self) -> bool:
         """Whether a worker can take a turn."""
         return bool(self._idle) or self._size is None
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What makes a difference to their next turns, as plain data."""
+        return self.has_idle, len(self.lists)
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""

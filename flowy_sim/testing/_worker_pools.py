@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from flowy._client import Execution
+from flowy._decider.decider import decide
 from flowy._decider.suspended import SuspendedExecutions
 from flowy._decisions import Decision
 from flowy._workers.registration import register
@@ -434,7 +435,9 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT or length >= GROWTH * self._replayed.get(execution.run_id, 0):
+        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+            return decide(workflow, history(), payloads, execution)
+        if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)
             self._replayed[execution.run_id] = length
         return super().decide(

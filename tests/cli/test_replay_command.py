@@ -125,6 +125,9 @@ def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):
         ("", "unreadable: x.json: is not a history"),
         ("[]", "unreadable: x.json: is not a history"),
         ("7", "unreadable: x.json: is not a history"),
+        ('{"events": 3}', "unreadable: x.json: is not a history"),
+        ('{"events": "none"}', "unreadable: x.json: is not a history"),
+        ('[{"eventId": "one"}]', "unreadable: x.json: is not a history"),
         ('{"events": [{"eventId": 2}]}', "is not the complete history of one execution"),
         ('{"events": [{"eventId": 1}]}', "event 1 of a history must be WorkflowExecutionStarted"),
         ('{"events": [{"eventId": 1}], "nextPageToken": "x"}', "is only part of a history"),
@@ -137,6 +140,27 @@ def test_a_file_that_is_not_a_history_is_reported(invoke, write, keep, text, sen
     assert result.exit_code == 1
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("attributes", [{}, [], {"workflowType": "order"}])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay", "shop:Order"),
+        ("report", "--output", "x.html"),
+        ("write-test", "--output", "test_x.py", "shop:Order"),
+    ],
+)
+def test_events_that_amazon_swf_does_not_write_are_reported_in_one_sentence(
+    invoke, write, keep, command, attributes
+):
+    write("shop.py", SHOP)
+    start = {"eventId": 1, "eventType": "WorkflowExecutionStarted", "eventTimestamp": 0}
+    keep("x.json", [{**start, "workflowExecutionStartedEventAttributes": attributes}])
+    result = invoke(*command, "x.json")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "histor" in result.output
 
 
 def test_programs_get_json(invoke, events, keep):

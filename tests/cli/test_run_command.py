@@ -496,7 +496,7 @@ def test_a_wrong_value_of_a_signal_is_reported_without_the_frames_of_libraries(i
 @pytest.mark.parametrize(
     ("stub", "sentence"),
     [
-        ("charge", "'charge' does not define a stub; write NAME:VERSION=result:JSON"),
+        ("charge", "'charge' does not define a stub, and is not a file that can be read; write"),
         ("charge:1=paid", "'charge:1=paid' does not define a stub"),
         ("charge:1=result:paid", "The result of 'charge' is not JSON"),
         ('{"activity": "charge"}', "Give the version of the activity 'charge'"),

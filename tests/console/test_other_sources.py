@@ -24,7 +24,7 @@ from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._storage.file_journal import journal_in, reading_only
-from tests.support.console_pages import VIRTUAL, Browser
+from tests.support.console_pages import VIRTUAL, Browser, console_server
 from tests.support.console_shop import DOMAIN, Shop, charge, decision
 
 
@@ -266,6 +266,7 @@ class TestFile:
             assert "activity charge 1 (charge-1) has been on the list 'cards'" in shown.text
             assert "order-2" in browser.open("_console/execution", workflow="order-2").text
         assert file.read_bytes() == before
+        assert list(file.parent.iterdir()) == [file]
 
     def test_nothing_can_be_changed(self, file: Path) -> None:
         with self.open(file) as endpoint:
@@ -296,6 +297,17 @@ class TestFile:
         assert f"open {url}/ in a browser" in outcome.output
 
 
+def test_a_domain_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "us-east-1")
+    with console_server() as endpoint:
+        Shop(endpoint.client())
+        arguments = ["--aws", "--domain", "nowhere", "--endpoint-url", endpoint.url]
+        outcome = CliRunner().invoke(cli, ["console", *arguments])
+    assert outcome.exit_code == 1
+    assert f"there is no domain 'nowhere' at {endpoint.url}" in outcome.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -305,12 +317,15 @@ class TestFile:
         (["--db", "missing.db"], "missing.db does not exist"),
         (["--db", "x.db", "--code", "nothing_here"], "there is no package 'nothing_here'"),
         (["--aws", "--domain", "d", "--endpoint-url", "nowhere"], "nowhere"),
+        (["--aws", "--domain", "d", "--endpoint-url", "http://127.0.0.1:1"], "127.0.0.1:1"),
     ],
 )
 def test_wrong_options_are_explained(
     arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     outcome = CliRunner().invoke(cli, ["console", *arguments])
     assert outcome.exit_code != 0
     assert expected in outcome.output

@@ -199,6 +199,7 @@ def hand_out_a_closed_one(service: Driver, run_id: str) -> None:
 
 def hide_an_execution(service: Driver, run_id: str) -> None:
     domain = service.engine.domains[DOMAIN]
+    domain.visibility._list()
     domain.visibility._open.remove(
         domain.open_executions["order-1"], [("status", "OPEN"), ("type", "Order", "1")]
     )

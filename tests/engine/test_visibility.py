@@ -379,6 +379,7 @@ class Comings(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_of_nothing(self) -> None:
         visibility = self.service.visibility
+        visibility._list()
         if not self.open:
             assert not visibility._open._groups
             assert not visibility._open_runs

@@ -90,6 +90,16 @@ def test_a_signal_is_sent_with_a_value_or_without(client: Any) -> None:
     ]
 
 
+def test_text_that_looks_like_wrong_json_is_sent_with_a_warning(client: Any) -> None:
+    execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
+    result = flowy("signal", "one", "go", "{'how': 'fast'}")
+    assert result.stderr == (
+        "Warning: {'how': 'fast'} is not JSON, so it is taken as text; JSON has double quotes.\n"
+    )
+    (signal,) = attributes(history(client, execution), "WorkflowExecutionSignaled")
+    assert json.loads(signal["input"]) == "{'how': 'fast'}"
+
+
 def test_an_execution_is_asked_to_cancel_itself(client: Any) -> None:
     execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="one")
     assert answered("cancel", "one") == "Asked one to cancel itself.\n"
@@ -254,6 +264,9 @@ def test_a_history_is_written_as_replay_reads_it(
         (("terminate", "--details", "x" * 32_769, "done"), 1, "32,768 characters, not 32,769"),
         (("history", "--output", "/nowhere/x.json", "done"), 1, "/nowhere/x.json cannot be writt"),
         (("signal", "done", "stop", "1", "--store", "ftp://x"), 1, "a store is a folder or s3:"),
+        (("signal", "done", "stop", "1", "--store", "s3:/x"), 1, "a store is a folder or s3:"),
+        (("start", "order"), 1, "to start a type without its code, give NAME:VERSION and --input"),
+        (("start", "shop/orders.py:Order", "1"), 1, "there is no module 'shop/orders.py'"),
     ],
 )
 @pytest.mark.usefixtures("done")

@@ -271,7 +271,7 @@ def test_several_executions_are_acted_on_after_a_question(client: Any, command: 
     unmatched = flowy(command, "--type", "chain:2", "--yes", *words)
     assert unmatched.stderr == f"Error: no open execution in the domain {DOMAIN!r} matches\n"
     refused = flowy(command, "--type", "chain:", "--yes", *words)
-    assert "'chain:' is no workflow type; give NAME or NAME:VERSION" in refused.stderr
+    assert "'chain:' is not a workflow type; give NAME or NAME:VERSION" in refused.stderr
     answer = answered(command, "--type", "chain:1", "--yes", "--json", *words)
     assert json.loads(answer.splitlines()[0])["workflow_id"] == "c"
 

@@ -35,6 +35,7 @@ MODULES = (
     "tests.planted.moments",
     "tests.planted.processes",
     "tests.planted.on_request",
+    "tests.planted.everyday",
 )
 """The modules that hold the bugs, one for each kind."""
 

@@ -430,6 +430,7 @@ def test_a_signal_that_comes_before_anything_is_answered_stops_the_server(number
         (["--limit", "throttling=maybe"], "write throttling=true or throttling=false"),
         (["--start", "yesterday"], "yesterday"),
         (["--poll-seconds", "-1"], "--poll-seconds"),
+        (["--region", "eu west"], "'eu west' is not a region; give one such as 'eu-west-1'."),
         (["--grace", "long"], "'long' is not a valid integer."),
         (["--control-token", ""], "--control-token is empty"),
         (["--allow-origin", "localhost:3000"], "'localhost:3000' is not an origin; write one such"),

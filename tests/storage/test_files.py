@@ -369,3 +369,19 @@ def test_the_last_write_is_there_completely_or_not_at_all(tmp_path: Path) -> Non
         copied.with_name("cut.db-progress").write_bytes(reached[last][1])
 
         assert opened(copied) == states[last]
+
+
+def test_a_file_with_the_former_index_is_served_without_it(templates: Path, tmp_path: Path) -> None:
+    path = crash(templates / "closed.db", tmp_path / "kept.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(schema.FORMER_INDEX[3])
+        before = connection.execute("SELECT * FROM history").fetchall()
+
+    async def story() -> None:
+        async with Served(path):
+            pass
+
+    asyncio.run(story())
+    with closing(sqlite3.connect(path)) as connection:
+        assert schema.FORMER_INDEX not in schema.definitions(connection)
+        assert connection.execute("SELECT * FROM history").fetchall() == before

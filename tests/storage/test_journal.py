@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowy_sim._engine import Fault
+from flowy_sim._storage import progress, writable_file
+from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import JournalError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, PACK, decision
@@ -380,5 +385,85 @@ def test_simulations_begin_and_end_although_that_could_not_be_written_at_once(
 
             async with Served(crash(path)) as restored:
                 assert [world.name for world in restored.simulations] == ["begun"]
+
+    running(story())
+
+
+@pytest.mark.parametrize("moment", ["log", "progress"])
+def test_a_call_fails_if_the_disk_does_not_take_it_and_nothing_is_lost_when_it_does_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
+    where = writable_file if moment == "log" else progress
+    name = "make_durable" if moment == "log" else "_write_at_start"
+
+    def refuse(*arguments: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            served.start("first")
+            await served.durable()
+            with monkeypatch.context() as failing:
+                failing.setattr(where, name, refuse)
+                served.start("second")
+                with pytest.raises(
+                    JournalError, match=r"kept\.db cannot be written: .*output error"
+                ):
+                    await served.durable()
+            # Whether the call was carried out is unknown to its client. What is answered from now
+            # on is based on what is in the file.
+            before = describe(served.engine)
+            served.start("third")
+            await served.durable()
+
+            async with Served(crash(path)) as restored:
+                assert describe(restored.engine) == describe(served.engine) != before
+            crash(path)
+
+    running(story())
+    log = path.with_name("crashed.db-wal")
+    log.write_bytes(log.read_bytes()[:-100])
+    with pytest.raises(FileRefusedError, match="are missing"):
+        Served(path.with_name("crashed.db"))
+
+
+@given(orders=st.lists(st.tuples(st.integers(0, 5), st.sampled_from("sse")), max_size=30))
+@settings(max_examples=20)
+def test_nothing_of_a_forgotten_execution_stays_in_the_file_and_nothing_else_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, orders: list[tuple[int, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("forgetting") / "kept.db"
+
+    async def act(served: Served) -> None:
+        for number, action in orders:
+            with suppress(Fault):
+                if action == "s":
+                    served.start(f"order-{number}")
+                    served.signal(f"order-{number}")
+                else:
+                    served.call(
+                        "TerminateWorkflowExecution", domain=DOMAIN, workflowId=f"order-{number}"
+                    )
+            await served.durable()
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            await act(served)
+        async with Served(path) as served:
+            await act(served)
+            served.advance(7 * 24 * 60 * 60 * 1000)
+            served.start("last")
+            await served.durable()
+            in_file = served.journal._file.connection.execute(
+                "SELECT DISTINCT domain, number FROM history ORDER BY number"
+            ).fetchall()
+            assert [number for _, number in in_file] == sorted(
+                execution.number for execution in served.engine.executions.values()
+            )
+            async with Served(crash(path)) as restored:
+                assert describe(restored.engine) == describe(served.engine)
 
     running(story())

@@ -50,6 +50,7 @@ def _domain(domain: Domain) -> dict[str, Any]:
     shown["activities"] = _waiting(domain.activity_lists)
     shown["open"] = {name: execution.run_id for name, execution in domain.open_executions.items()}
     visibility = domain.visibility
+    visibility._list()
     for name in ("_open", "_closed", "_closed_by_close"):
         listing = getattr(visibility, name)
         shown[name] = {key: e.run_id for key, e in sorted(listing._executions.items())}

@@ -14,6 +14,7 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
+from flowy._client import Execution
 from flowy.errors import HistoryError, NonDeterminismError
 from flowy_sim import Simulation
 from flowy_sim._cli import cli as main
@@ -452,3 +453,38 @@ def test_a_history_can_be_replayed_in_a_coroutine(shop: dict[str, Any], run: Run
         return replay_loop(in_coroutine(shop), run.history)
 
     assert asyncio.run(test())
+
+
+def test_a_decider_may_still_know_the_run_from_a_table(shop: dict[str, Any], run: Run) -> None:
+    """As one does that keeps its state in a database, by the run ID."""
+    seen: dict[str, int] = {}
+
+    def decide(client: Any, **changed: Any) -> None:
+        task = client.poll_for_decision_task(domain="simulated", taskList={"name": "deciders"})
+        run_id = task["workflowExecution"]["runId"]
+        if seen.get(run_id, 0) < task["startedEventId"]:
+            shop["decide"](Holding(client, task), **changed)
+            seen[run_id] = task["startedEventId"]
+        else:
+            client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[])
+
+    execution = Execution(run.workflow_id, run.run_id)
+    for _ in range(2):
+        assert replay_loop(decide, run.history, execution)
+        assert replay_loop(decide, run.history)
+    with pytest.raises(NonDeterminismError):
+        replay_loop(lambda client: decide(client, first="refund"), run.history, execution)
+
+
+class Holding(Reversing):
+    """A client that answers the first poll with a task that was received already."""
+
+    def __init__(self, client: Any, task: Any) -> None:
+        super().__init__(client)
+        self._task = task
+
+    def poll_for_decision_task(self, **request: Any) -> Any:
+        return self._task
+
+    def respond_decision_task_completed(self, **request: Any) -> None:
+        self._client.respond_decision_task_completed(**request)

@@ -260,3 +260,44 @@ def test_an_error_of_a_thread_is_reported_as_usual(monkeypatch: pytest.MonkeyPat
 
     assert run(decides(("a", "work")), main).status == "COMPLETED"
     assert [str(each) for each in reported] == ["too small"]
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_worker_learns_that_its_late_answer_was_refused(in_thread: bool) -> None:
+    def test(runner: Runner) -> None:
+        booked: list[str] = []
+
+        def book(client: Client, task: dict[str, Any]) -> None:
+            try:
+                client.respond_activity_task_completed(taskToken=task["taskToken"])
+            except client.exceptions.UnknownResourceFault:
+                return
+            booked.append(task["activityId"])
+
+        def worker(client: Client) -> None:
+            while True:
+                task = poll(client, "work")
+                if task.get("taskToken"):
+                    if in_thread:
+                        threading.Thread(target=book, args=(client, task)).start()
+                    else:
+                        book(client, task)
+
+        assert order_is_worked_on(runner, worker).status == "COMPLETED"
+        assert len(booked) <= 1
+
+    found = find(test, faults=[AnswerLate()])
+    assert found.failure is None, str(found.failure)
+    assert not found.never_struck
+
+
+def test_a_worker_that_dies_of_the_refusal_of_its_late_answer_is_replaced() -> None:
+    def worker(client: Client) -> None:
+        work(client, "work")
+
+    def test(runner: Runner) -> None:
+        assert order_is_worked_on(runner, worker).status == "COMPLETED"
+
+    found = find(test, faults=[AnswerLate()])
+    assert found.failure is None, str(found.failure)
+    assert not found.never_struck

@@ -421,7 +421,7 @@ def test_states_are_equal_only_if_loops_have_received_the_same() -> None:
         register(register_domain)
         start(register_domain)
         runner.advance(10)
-        return runner.scheduler.worker_pools.pools[0].answers
+        return runner.scheduler.worker_pools.pools[0].state
 
     empty = state(lambda client: client.list_domains(registrationStatus="DEPRECATED"))
     sleepy = state(lambda client: time.sleep(1))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,6 +21,8 @@ from hypothesis import strategies as st
 
 from flowy.errors import NonDeterminismError
 from flowy_sim import Simulation
+from flowy_sim.explore import explore
+from flowy_sim.faults import AnswerLate
 from flowy_sim.testing import Runner, Stubs
 from flowy_sim.testing._loop_replay import replay_loop
 from flowy_sim.testing._run import Run
@@ -185,12 +192,9 @@ STEPS = st.lists(
 PLANS = st.lists(STEPS, min_size=1, max_size=4)
 
 
-def run(decider: Callable[..., Any]) -> Run:
-    stubs = Stubs()
-    stubs("work", "1", function=lambda text: text, takes=5)
-    runner = Runner(Simulation(), stubs=stubs)
-    runner.simulation.client().register_workflow_type(
-        domain=runner.domain,
+def register(swf: Any) -> None:
+    swf.register_workflow_type(
+        domain="simulated",
         name="order",
         version="1",
         defaultTaskList={"name": "deciders"},
@@ -198,7 +202,14 @@ def run(decider: Callable[..., Any]) -> Run:
         defaultTaskStartToCloseTimeout="60",
         defaultChildPolicy="TERMINATE",
     )
+
+
+def run(decider: Callable[..., Any]) -> Run:
+    stubs = Stubs()
+    stubs("work", "1", function=lambda text: text, takes=5)
+    runner = Runner(Simulation(), stubs=stubs)
     runner.loop(decider)
+    register(runner.simulation.client())
     try:
         return runner(("order", "1"))
     finally:
@@ -239,3 +250,68 @@ def test_a_decider_with_threads_gets_the_same_verdict(
     form: Any, plan: Plan, changed: Plan, same_list: bool
 ) -> None:
     check_twins(form, plan, changed, same_list=same_list)
+
+
+def with_boto3(form: Any, plan: Plan) -> Callable[..., Any]:
+    """The decider with a boto3 client of its own; it registers its type first."""
+
+    def decider() -> None:
+        swf = boto3.client("swf")
+        with suppress(swf.exceptions.TypeAlreadyExistsFault):
+            register(swf)
+        form(plan)(swf)
+
+    return decider
+
+
+@pytest.mark.parametrize("form", [poller_and_answerers, pollers_in_a_pool])
+@pytest.mark.parametrize("pause", [0, 0.2])
+def test_threads_go_on_after_a_pause_between_start_and_finish(form: Any, pause: float) -> None:
+    """They have got their first task before the runner gives turns."""
+    stubs = Stubs()
+    stubs("work", "1", result="done", takes=5)
+    runner = Runner(Simulation(), stubs=stubs)
+    runner.loop(with_boto3(form, [[("activity", 1)]]))
+    for _ in range(3):
+        execution = runner.start(("order", "1"))
+        threading.Event().wait(pause)
+        run = runner.finish(execution)
+        assert (run.status, round(run.simulated_seconds)) == ("COMPLETED", 5)
+    runner.scheduler.worker_pools.discard_loops()
+
+
+def test_the_interpreter_does_not_wait_for_threads_of_a_pool() -> None:
+    program = (
+        "from tests.testing.test_polling_ahead import *\n"
+        "runner = Runner(Simulation())\n"
+        "runner.loop(with_boto3(pollers_in_a_pool, [[('timer', 1)]]))\n"
+        "print(runner(('order', '1')).status)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "COMPLETED\n", "")
+
+
+def test_a_loop_whose_late_answer_is_refused_is_replaced() -> None:
+    """Its process would crash, and another one would take its place."""
+
+    def test(runner: Runner) -> None:
+        runner.loop(with_boto3(at_once_forever, [[("timer", 1)]]))
+        assert runner(("order", "1")).status == "COMPLETED"
+
+    explored = explore(test, faults=[AnswerLate()], seconds=20)
+    assert explored.runs > 1
+
+
+def at_once_forever(plan: Plan) -> Callable[..., Any]:
+    def decider(swf: Any) -> None:
+        while True:
+            at_once(plan)(swf)
+
+    return decider
