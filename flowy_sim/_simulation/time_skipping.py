@@ -341,7 +341,11 @@ class TimeSkipping:
         if self.is_paused:
             return pause
         if self._presence.held_tasks.is_any_held():
-            return self._pass_real_time() if self.is_real_while_held else LOOK
+            if not self.is_real_while_held:
+                return LOOK
+            pause = self._pass_real_time()
+            self.waiting_tasks.release(self._changes)  # For tasks that time has brought.
+            return pause
         self._real_pace_since = None
         return self.waiting_tasks.hold_up() if pause is None else pause
 

@@ -74,8 +74,11 @@ class WaitingTasks:
     def hold_up(self) -> float | None:
         """Return for how many real seconds to wait for clients to take tasks; None for none."""
         now, waits_until = self._presence.now(), -inf
-        for task_list in self._untaken():
-            since = self._waiting_since.setdefault(task_list, now)
+        # A list whose tasks have ended meanwhile begins anew with its next one.
+        self._waiting_since = {
+            task_list: self._waiting_since.get(task_list, now) for task_list in self._untaken()
+        }
+        for task_list, since in self._waiting_since.items():
             until = self._presence.expected_until(task_list)
             if task_list not in self._passed_by and self._others_can_call():
                 until = max(until, since + self._presence.patience)
