@@ -45,6 +45,15 @@ def test_clients_made_before_and_meanwhile_are_answered(wire: bool) -> None:
         assert names(simulation.client()) == [DOMAIN]
 
 
+@pytest.fixture
+def no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the threads of earlier tests: while they live, a mock keeps them away from AWS."""
+    monkeypatch.setattr("flowy_sim._clients.mock_swf.ADOPTED_BY", {})
+    with mock_swf():
+        pass
+
+
+@pytest.mark.usefixtures("no_other_thread")
 def test_everything_is_as_before_afterwards() -> None:
     was = BaseClient._make_request, Session.create_client
     with pytest.raises(KeyError), mock_swf():
@@ -205,6 +214,7 @@ def register_named(client: Any, name: str) -> None:
     client.register_domain(name=name, workflowExecutionRetentionPeriodInDays="7")
 
 
+@pytest.mark.usefixtures("no_other_thread")
 def test_each_thread_has_its_own_whoever_leaves_first() -> None:
     before = BaseClient._make_request, Session.create_client
     together = Barrier(8)
