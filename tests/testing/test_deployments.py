@@ -191,20 +191,24 @@ OLD, NEW = decider("lamp"), decider('{"item": "lamp"}')
 OLD_WORK, NEW_WORK = worker(str), worker(read_either)
 
 
+def register_order(client: Client) -> None:
+    client.register_workflow_type(
+        domain=DOMAIN,
+        name="order",
+        version="1",
+        defaultTaskList=DECISIONS,
+        defaultExecutionStartToCloseTimeout="3600",
+        defaultTaskStartToCloseTimeout="10",
+        defaultChildPolicy="TERMINATE",
+    )
+
+
 def explored_loops(loops: dict[str, Any], work: Callable[[Client], None]) -> Exploration:
     def it_is_packed(runner: Runner) -> None:
         runner.loop(OLD, "decide")
         runner.loop(work, "work")
         client = runner.simulation.client()
-        client.register_workflow_type(
-            domain=DOMAIN,
-            name="order",
-            version="1",
-            defaultTaskList=DECISIONS,
-            defaultExecutionStartToCloseTimeout="3600",
-            defaultTaskStartToCloseTimeout="10",
-            defaultChildPolicy="TERMINATE",
-        )
+        register_order(client)
         client.register_activity_type(
             domain=DOMAIN,
             **STEP,
@@ -259,15 +263,7 @@ def test_coroutines_of_old_and_new_code_run_side_by_side() -> None:
 
     def test(runner: Runner) -> None:
         runner.loop(coroutine("old"), "decide")
-        runner.simulation.client().register_workflow_type(
-            domain=DOMAIN,
-            name="order",
-            version="1",
-            defaultTaskList=DECISIONS,
-            defaultExecutionStartToCloseTimeout="3600",
-            defaultTaskStartToCloseTimeout="10",
-            defaultChildPolicy="TERMINATE",
-        )
+        register_order(runner.simulation.client())
         runs.add(runner(("order", "1")).raw_result)
 
     deployment = GradualDeploy(loops={"decide": coroutine("new")})
