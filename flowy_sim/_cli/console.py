@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli.options import Number, WholeNumber, code
+from flowy_sim._cli.options import Integer, Number, code
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ Examples:
     "--port",
     default=4568,
     show_default=True,
-    type=WholeNumber(0, 65535),
+    type=Integer(0, 65535),
     help="Port to listen on; 0 for a free one.",
 )
 def console(
