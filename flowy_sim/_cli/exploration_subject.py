@@ -81,6 +81,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
     timed = [each for each in map(program.read_signal, options.signals) if each.seconds is not None]
     loops = program.program(options, timed, options.completes)
     program.check_packages(loops=loops is not None, freeze=options.freeze)
+    place: dict[str, Any] = {"domain": options.domain, "region": options.region}
     if loops is not None:
         if words:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
@@ -90,9 +91,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
             )
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
-        return Subject(
-            loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
-        )
+        return Subject(loops.__name__, loops, list(dict.fromkeys(found)), place, [])
     cancel = None if options.cancel is None else program.read_cancel(options.cancel)
     function = found_at(words[0]) if words else None
     if isfunction(function):
@@ -103,9 +102,9 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
             raise click.UsageError(
                 "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
             )
-        activities = list(options.activities) or None
+        place["activities"] = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
-        return Subject(words[0], function, invariants, {"activities": activities}, [])
+        return Subject(words[0], function, invariants, place, [])
     target = find(words, options.activities)
     encode_arguments(target.workflow, target.arguments, {})  # It refuses what `start` would.
     test = WorkflowTest(
@@ -118,7 +117,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
         partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
         options.any_result,
     )
-    sources = {"activities": test.activities, "workflows": test.workflows}
+    sources = {**place, "activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
     return Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
 
@@ -221,6 +220,8 @@ def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: 
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
     if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
+    if options.region is not None:
+        line.append(f"--region={options.region}")
     line += [f"--invariants={name}" for name in options.invariants]
     line += [f"--fault={name}" for name in options.faults]
     line += [f"--signal={name}" for name in options.signals]

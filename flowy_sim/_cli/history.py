@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli.options import Integer
+from flowy_sim._cli.options import Integer, region_option
 
 _EXAMPLE = """\b
 Examples:
@@ -81,7 +81,7 @@ def _instant(context: click.Context, option: click.Parameter, text: str | None) 
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the files; created if necessary.",
 )
-@click.option("--region", help="AWS region, if the environment does not set it.")
+@region_option("AWS region, if the environment does not set it.")
 def history(
     from_aws: bool,
     endpoint_url: str | None,

@@ -48,6 +48,25 @@ freeze = click.option(
     help="Let the code see the simulated time in datetime.now and time.time, by freezegun.",
 )
 
+
+def region_option(help: str) -> Callable[[Any], Any]:
+    """Return the option for an AWS region, which is checked.
+
+    Args:
+        help: the help text.
+    """
+
+    def checked(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        from flowy_sim._simulation.settings import check_region
+
+        try:
+            return value if value is None else check_region(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return click.option("--region", callback=checked, help=help)
+
+
 code = click.option(
     "--code",
     "packages",

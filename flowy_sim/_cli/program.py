@@ -37,6 +37,7 @@ class SharedOptions:
     task_list: str | None
     signals: tuple[str, ...]
     cancel: str | None
+    region: str | None
     workers: int | None
     freeze: bool
     report: Path | None

@@ -74,7 +74,6 @@ class RunOptions(program.SharedOptions):
     endpoint_url: str | None
     aws: bool
     domain: str | None
-    region: str | None
     verbose: bool
 
     def check(self) -> None:
@@ -158,7 +157,7 @@ class RunOptions(program.SharedOptions):
     help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
     f"{program.DOMAIN}]",
 )
-@click.option("--region", help="AWS region, also of --decider, if the environment does not set it.")
+@options.region_option("AWS region, also of --decider, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
 def run(words: tuple[str, ...], **given: Any) -> None:
     """Run a workflow to its end, with decider, workers and Amazon SWF in this process.
