@@ -8,7 +8,8 @@ flowy never knows whether the client leads to Amazon SWF or to a simulation.
 from __future__ import annotations
 
 import traceback
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
+from urllib.parse import urlsplit
 
 from flowy.errors import ConfigurationError
 
@@ -189,14 +190,34 @@ def connect(
         read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections
     )
     try:
-        client: SwfClient = boto3.client(
+        client: Any = boto3.client(
             "swf", endpoint_url=endpoint_url, region_name=region, config=config
         )
-    except ValueError as error:
-        is_region = isinstance(error, InvalidRegionError)
-        fix = "region, such as eu-west-1" if is_region else "URL, such as http://127.0.0.1:4567"
-        raise ConfigurationError(f"{str(error).rstrip('.')}; give a {fix}") from error
-    return client
+    except InvalidRegionError as error:
+        raise ConfigurationError(
+            f"{str(error).rstrip('.')}; give a region, such as eu-west-1"
+        ) from error
+    except ValueError as error:  # It ends with the URL, which may come from the environment.
+        raise _wrong_endpoint(str(error).partition(": ")[2]) from error
+    if not _can_be_called(client.meta.endpoint_url):
+        raise _wrong_endpoint(client.meta.endpoint_url)
+    return cast("SwfClient", client)
+
+
+def _can_be_called(url: str) -> bool:
+    """Tell whether calls to a URL can be made; boto3 finds that out at the first call."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:  # It is too large.
+        return False
+    return parts.scheme in ("http", "https") and port != 0
+
+
+def _wrong_endpoint(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"invalid endpoint {url!r}; give a URL, such as http://127.0.0.1:4567"
+    )
 
 
 def no_domain(domain: str) -> str:

@@ -27,7 +27,7 @@ WorkflowType = tuple[str, str | None]
 
 
 class WholeNumber(click.IntRange):
-    """A whole number in a range; the messages of click name its class instead."""
+    """A whole number in a range, which messages call an integer and not an "integer range"."""
 
     name = "integer"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowy import options
 from flowy._decider.history import ArrivedSignal
 from flowy._decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
 from flowy._determinism.guard import watched
@@ -119,17 +120,7 @@ then includes what is known by then.
 """
 
 
-_KEPT_SETTINGS = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "lambdaRole",
-    "tagList",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-)
-
-
+_KEPT_SETTINGS = tuple(sorted(member for member, _ in options.WORKFLOW.values()))
 """Settings that a new run takes over; otherwise it has the registered ones, as documented."""
 
 

@@ -249,16 +249,10 @@ def _call(test: Test, written: str) -> str:
 
 # Options
 
-_SIMULATION = (
-    "seed",
-    "start",
-    "latency",
-    "limits",
-    "region",
-    "account",
-    "patience",
-    "empty_poll_token",
+_SIMULATION = tuple(
+    name for name in inspect.signature(Simulation).parameters if name not in ("clock", "schedule")
 )
+"""The arguments of a simulation that can be given; exploring chooses the others."""
 
 
 def _like(simulation: Simulation) -> dict[str, Any]:
@@ -268,14 +262,10 @@ def _like(simulation: Simulation) -> dict[str, Any]:
         raise ConfigurationError(f"simulation must be a Simulation, not {simulation!r}")
     engine = simulation.engine()
     return {
-        "seed": simulation.seed,
+        **simulation.settings,
         "start": simulation.clock.now,
-        "region": simulation.region,
-        "account": simulation.account,
         "limits": engine.limits,
         "latency": engine.latency,
-        "patience": simulation.settings["patience"],
-        "empty_poll_token": simulation.settings["empty_poll_token"],
     }
 
 

@@ -523,8 +523,8 @@ def advice_on_region(own: str, other: str) -> str:
     """Return how to run everything in the region that the code calls."""
     return (
         f"everything else runs in the region {own!r}; to run it in that of the code, use "
-        f"@pytest.mark.swf(region={other!r}) or Simulation(region={other!r}), or set "
-        f"AWS_DEFAULT_REGION={other}"
+        f"@pytest.mark.swf(region={other!r}), Simulation(region={other!r}) or --region {other}, or "
+        f"set AWS_DEFAULT_REGION={other}"
     )
 
 
