@@ -19,7 +19,7 @@ from flowy.workflow import Workflow
 from flowy_sim._events.history import Event, History
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing._loop_replay import replay_loop
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode
 from flowy_sim.testing._recorded_decisions import Tolerance
 
 
