@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flowy_sim._server import http_presence
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowy_sim._engine import Fault
-from flowy_sim._storage import writable_file
+from flowy_sim._storage import progress_mark, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import JournalError
 from tests.support.engine_contents import describe

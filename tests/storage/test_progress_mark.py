@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowy_sim._storage import writable_file
+from flowy_sim._storage import progress_mark, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN
