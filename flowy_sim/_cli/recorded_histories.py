@@ -247,10 +247,11 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     """
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
+    from flowy_sim._events.history import files
     from flowy_sim._events.spans import read
     from flowy_sim._report import page
     from flowy_sim._report.run_view import ReportedRun
-    from flowy_sim.testing._history_files import files, load
+    from flowy_sim.testing._history_files import load
     from flowy_sim.verify._comparison import count
 
     runs = []

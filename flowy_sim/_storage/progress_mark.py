@@ -130,10 +130,11 @@ def loss(path: Path, connection: Connection) -> str:
             f"so that changes may be missing which were in its write-ahead log {log.name}"
         )
     if both.changes < reached.changes:
+        held = f"{both.changes:,}" if both.changes else "none"
+        missing = f"those made after {both.time}" if both.changes else "all"
         return (
-            f"{path} and its write-ahead log {log.name} hold {both.changes:,} of the "
-            f"{reached.changes:,} changes that {progress.name} names; those made after "
-            f"{both.time}, up to {reached.time}, are missing"
+            f"{path} and its write-ahead log {log.name} hold {held} of the {reached.changes:,} "
+            f"changes that {progress.name} names; {missing}, up to {reached.time}, are missing"
         )
     belongs = {both.ids[0], alone.ids[0]} <= set(reached.ids)
     if log_has_content(log):
