@@ -12,7 +12,7 @@ import pytest
 
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import iso
+from flowy_sim.testing._history_files import iso
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -20,9 +20,9 @@ from flowy_sim._server import request_reader
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.http import MAX_BODY, HttpRequest
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._simulation.settings import Settings
 from tests.support.http_clients import (
     DECISIONS,
