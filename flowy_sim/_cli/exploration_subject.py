@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from inspect import isfunction, signature
@@ -21,27 +21,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExploreOptions:
+class ExploreOptions(program.SharedOptions):
     """The options of the command."""
 
-    activities: tuple[str, ...]
-    deciders: tuple[str, ...]
-    loop_workers: tuple[str, ...]
-    setups: tuple[str, ...]
-    starts: str | None
-    text: str | None
-    task_list: str | None
-    cancel: str | None
     domain: str
-    region: str | None
     invariants: tuple[str, ...]
     real: bool
     completes: bool
     faults: tuple[str, ...]
-    signals: tuple[str, ...]
     most_faults: int
-    workers: int | None
-    freeze: bool
     any_result: bool
     any_arguments: bool
     start_after: tuple[float, ...]
@@ -56,12 +44,9 @@ class ExploreOptions:
     corpus: str | None
     story: str
     test_file: Path | None
-    report: Path | None
-    redact: bool
     must_happen: bool
     seed: int
     choices: str | None
-    as_json: bool
 
 
 DEPLOYMENTS = ("deploy", "gradual-deploy")
@@ -94,7 +79,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
     from flowy_sim.explore import WorkflowTest
 
     timed = [each for each in map(program.read_signal, options.signals) if each.seconds is not None]
-    loops = _program(options, timed)
+    loops = program.program(options, timed, options.completes)
     program.check_packages(loops=loops is not None, freeze=options.freeze)
     place: dict[str, Any] = {"domain": options.domain, "region": options.region}
     if loops is not None:
@@ -135,22 +120,6 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
     sources = {**place, "activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
     return Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
-
-
-def _program(
-    options: ExploreOptions, signals: Iterable[program.SignalAt]
-) -> program.LoopProgram | None:
-    return program.program(
-        options.deciders,
-        options.loop_workers,
-        options.setups,
-        options.starts,
-        options.text,
-        options.task_list,
-        signals,
-        options.cancel,
-        options.completes,
-    )
 
 
 def _check_test(function: Callable[..., object], words: tuple[str, ...]) -> None:

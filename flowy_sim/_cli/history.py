@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli.options import WholeNumber, region_option
+from flowy_sim._cli.options import Integer, region_option
 
 _EXAMPLE = """\b
 Examples:
@@ -71,7 +71,7 @@ def _instant(context: click.Context, option: click.Parameter, text: str | None) 
     metavar="DATE[THH:MM:SS]",
     help="Filter by start: executions started at or after this time, in UTC.",
 )
-@click.option("--limit", type=WholeNumber(min=1), help="Number of executions to record.")
+@click.option("--limit", type=Integer(min=1), help="Number of executions to record.")
 @click.option(
     "--to",
     "folder",

@@ -10,14 +10,15 @@ from typing import Any
 import click
 
 
-class WholeNumber(click.IntRange):
-    """A whole number in a range; the messages of click name its class instead."""
+# `flowy._cli` has a type like this, but help and completion are fast without importing it.
+class Integer(click.IntRange):
+    """A whole number in a range, which messages call an integer and not an "integer range"."""
 
     name = "integer"
 
 
 class Number(click.FloatRange):
-    """A number in a range."""
+    """A number in a range, which messages call a number and not a "float range"."""
 
     name = "number"
 
@@ -130,7 +131,7 @@ def whole_number(
     return click.option(
         name,
         metavar="N",
-        type=WholeNumber(min=least),
+        type=Integer(min=least),
         default=default,
         show_default=default is not None,
         help=help,

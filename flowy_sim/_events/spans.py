@@ -19,6 +19,7 @@ from flowy_sim._events.schema import (
     INSTANT,
     OPEN,
     OPENS,
+    REQUEST,
     STARTS,
     TIMER,
     TROUBLES,
@@ -58,6 +59,14 @@ class Span:
     def is_awaited(self) -> bool:
         """Whether it is an instant that has not happened yet."""
         return self.kind == INSTANT and self.ended is None
+
+    @property
+    def work_began(self) -> int | None:
+        """The event after which it no longer waited; None if it never got so far."""
+        if self.started is not None:
+            return self.started
+        # A timer runs, and a request is on its way, from the moment that it is decided.
+        return self.begun if self.kind in (TIMER, REQUEST, INSTANT) else self.ended
 
 
 @dataclass(slots=True)
