@@ -352,6 +352,31 @@ def test_a_request_that_repeats_a_header_with_one_value_is_refused(
             assert everything(connection).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://127.0.0.1/", 200),
+        ("HTTP://127.0.0.1/", 200),
+        ("http://127.0.0.1", 200),
+        ("http://evil.example/", 400),
+        ("http://evil.example", 400),
+        ("http://127.0.0.1@evil.example/", 400),
+        ("http://evil.example@127.0.0.1/", 400),
+        ("https://127.0.0.1:1/", 400),
+        ("http:///", 400),
+    ],
+)
+def test_a_target_that_names_a_host_names_that_of_the_header(
+    real: Endpoint, target: str, status: int
+) -> None:
+    asked = request(real, "ListDomains", {"registrationStatus": "REGISTERED"})
+    _, rest = asked.split(b" HTTP/1.1", 1)
+    with opened(real) as connection:
+        connection.sendall(f"POST {target} HTTP/1.1".encode() + rest)
+        connection.shutdown(socket.SHUT_WR)
+        assert everything(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_a_header_with_a_list_of_values_may_be_repeated(real: Endpoint) -> None:
     asked = request(
         real,
