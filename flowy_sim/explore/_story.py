@@ -285,7 +285,7 @@ def _refused(kind: str, attributes: Attributes) -> str:
 
 
 def _worker(attributes: Attributes) -> str:
-    """Return who took a task. Some frameworks write down their whole process; that is not worth reading."""
+    """Return who took a task, unless the name is too long: some frameworks describe their process."""
     identity = str(attributes.get("identity") or "")
     return identity if 0 < len(identity) <= _LONGEST_IDENTITY else "a worker"
 
