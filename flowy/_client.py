@@ -7,6 +7,7 @@ flowy never knows whether the client leads to Amazon SWF or to a simulation.
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -99,16 +100,21 @@ class SwfClient(Protocol):
 
 
 class IncompleteReply(ConnectionError):
-    """A reply was empty or cut off: a broken connection, although botocore returns a dictionary."""
+    """A reply was empty, cut off or unreadable: a broken connection, although it has a status."""
 
 
 _ALWAYS_PRESENT = {
     "describe_activity_type": "configuration",
+    "describe_domain": "configuration",
+    "describe_workflow_execution": "executionInfo",
     "describe_workflow_type": "configuration",
     "get_workflow_execution_history": "events",
+    "list_closed_workflow_executions": "executionInfos",
+    "list_open_workflow_executions": "executionInfos",
     "poll_for_activity_task": "startedEventId",
     "poll_for_decision_task": "startedEventId",
     "record_activity_task_heartbeat": "cancelRequested",
+    "start_workflow_execution": "runId",
 }
 """Operation: a member of every complete reply, as recorded; also of a poll that finds no task.
 
@@ -128,14 +134,31 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
         The reply.
 
     Raises:
-        IncompleteReply: the reply is empty or cut off.
+        IncompleteReply: the reply is empty, cut off or unreadable.
         Exception: whatever the client raises.
     """
-    reply: Reply = getattr(client, operation)(**request)
+    try:
+        reply: Reply = getattr(client, operation)(**request)
+    except Exception as error:
+        if _failed_to_read(error):
+            message = f"the reply to {operation} cannot be read: {type(error).__name__}: {error}"
+            raise IncompleteReply(message) from error
+        raise
     member = _ALWAYS_PRESENT.get(operation)
     if member is not None and member not in reply and "taskToken" not in reply:
         raise IncompleteReply(f"the reply to {operation} is empty or cut off: it has no {member}")
     return reply
+
+
+def _failed_to_read(error: Exception) -> bool:
+    """Whether botocore failed to read a reply; it lets whatever its parsers raise through.
+
+    A reply that is cut off within a character is not UTF-8, and a proxy may answer ``null``, which
+    fails in the caller of the parsers.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    modules = [frame.f_globals.get("__name__") for frame, _ in frames]
+    return "botocore.parsers" in modules or modules[-1] == "botocore.endpoint"
 
 
 def connect(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
-from flowy._client import connect, fault_code
+from flowy._client import IncompleteReply, connect, fault_code
 from flowy._safe_text import safe_lines, safe_text
 from flowy.errors import FlowyError
 from flowy.options import CHILD_POLICIES
@@ -121,7 +121,7 @@ def domains(context: click.Context, _option: click.Parameter, incomplete: str) -
         reply = client.list_domains(registrationStatus="REGISTERED")
     except (BotoCoreError, ClientError, ValueError):
         return []
-    names = (info["name"] for info in reply["domainInfos"])
+    names = (info["name"] for info in reply.get("domainInfos", ()))
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -290,7 +290,7 @@ def errors_as_messages() -> Iterator[None]:
             ProfileNotFound,
         )
 
-        if not isinstance(error, BotoCoreError | ClientError):
+        if not isinstance(error, BotoCoreError | ClientError | IncompleteReply):
             raise
         fix = ""
         if isinstance(error, NoRegionError):

@@ -161,7 +161,7 @@ def _aws(
 
 def _in_use(refusal: str, db: Path | None) -> str:
     """Return why a file is refused, with the address of the server that shows it."""
-    from flowy_sim._storage.progress import ProgressMark
+    from flowy_sim._storage.progress_mark import ProgressMark
 
     mark = None if db is None else ProgressMark.read_file(db)
     if mark is None or not mark.url:

@@ -197,7 +197,7 @@ class LoopProgram:
         from flowy._client import fault_code
         from flowy.errors import StartError
         from flowy_sim._clients.mock_swf import mock_swf
-        from flowy_sim.testing._loops import takes_client
+        from flowy_sim.testing._polling_code import takes_client
 
         for code in (*self.deciders, *self.workers):
             runner.loop(code)

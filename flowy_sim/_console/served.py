@@ -40,7 +40,7 @@ from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import TaskToken
 from flowy_sim._events.waits import Workers
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from flowy_sim._engine.engine import Engine
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 
 TICK = 0.05

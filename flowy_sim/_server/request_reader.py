@@ -1,7 +1,7 @@
 """Requests of a connection, read as their bytes come.
 
-httptools parses them. A request is judged by its head, before its body is read, and all bodies that
-are being read count against one total.
+httptools parses them. A request is judged by its head, before its body is read, and all bodies of
+requests that are not answered count against one total.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import httptools
 from flowy_sim._clients.wire import Response
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD, HttpRequest, text_response, unavailable
 
-#: Bytes of all bodies together that may be in memory while they are read.
+#: Bytes of all bodies together that may be in memory until their requests are answered.
 MAX_BODIES = 256 * 1024 * 1024
 #: More bytes than ever come at once.
 _MUCH = 1 << 30
@@ -84,7 +84,7 @@ class Judging(Protocol):
 
 
 class Bodies:
-    """All bodies that are being read.
+    """All bodies of requests that are not answered.
 
     Attributes:
         size: their size together, in bytes.
@@ -103,7 +103,8 @@ class RequestReader:
         host: the address that they come from.
         judging: judges them.
         bodies: the bodies of all connections.
-        complete: receives requests that are complete.
+        complete: receives requests that are complete; whoever takes one from there also takes its
+            body from the total.
 
     Attributes:
         host: as given.
@@ -296,7 +297,7 @@ class RequestReader:
         request.is_complete = True
         # What follows in the same data is not counted.
         self._unfinished_head = -_MUCH
-        self.drop_request()
+        self.request = None
         self._complete.append(request)
 
 

@@ -27,9 +27,9 @@ from flowy_sim._engine.restore import Restore
 from flowy_sim._engine.validation import Check, checked, compiled
 from flowy_sim._events.invariants import check
 from flowy_sim._simulation.settings import Settings, check_account, check_mode, check_name
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.schema import Row, decode_events, type_state
+from flowy_sim._storage.tables import Row, decode_events, type_state
 
 #: Number of executions that a domain may have had: as many run IDs are generated to restore it.
 MOST_STARTED = 100_000_000
@@ -69,10 +69,10 @@ def read_simulations(connection: Connection) -> list[StoredSimulation]:
         ValueError, TypeError: the file is damaged.
     """
     engines: dict[int, dict[str, int]] = {}
-    for number, simulation, region, _ in schema.read(connection, "engines"):
+    for number, simulation, region, _ in tables.read(connection, "engines"):
         engines.setdefault(simulation, {})[json.loads(region)] = number
     simulations = []
-    for number, state, now in schema.read(connection, "simulations"):
+    for number, state, now in tables.read(connection, "simulations"):
         name, account, settings, begun, mode = json.loads(state)
         key = SimulationKey(name, account)
         simulations.append(
@@ -85,7 +85,7 @@ def read_domain_ids(connection: Connection) -> dict[tuple[int, str], int]:
     """Return the IDs of the domains in a file, by their engines' IDs and their names."""
     return {
         (engine, json.loads(state)["name"]): number
-        for number, engine, state in schema.read(connection, "domains")
+        for number, engine, state in tables.read(connection, "domains")
     }
 
 
@@ -124,7 +124,7 @@ def read_engines(
         engine.reset()
         restores[number] = Restore(engine)
     domains: dict[int, tuple[Restore, Domain] | None] = {}
-    for number, engine_number, text in schema.read(connection, "domains"):
+    for number, engine_number, text in tables.read(connection, "domains"):
         restore, state = restores.get(engine_number), json.loads(text)
         if state["started"] > MOST_STARTED:
             raise ValueError(f"a domain has had {state['started']} executions")
@@ -133,8 +133,8 @@ def read_engines(
     closed: dict[WorkflowExecution, tuple[Restore, dict[str, Any], list[str]]] = {}
 
     def rows(table: str) -> Iterator[tuple[Restore, Domain, int, Row]]:
-        place = schema.COLUMNS[table].index("domain")
-        for row in schema.read(connection, table):
+        place = tables.COLUMNS[table].index("domain")
+        for row in tables.read(connection, table):
             found = domains[row[place]]
             if found is not None:
                 yield *found, row[place], row[place + 1 :]
@@ -164,7 +164,7 @@ def read_engines(
         given = [argument(restore, domain_id, *each) for each in json.loads(arguments)]
         restore.effect(key, at, kind, given)
     found = {}
-    for number, _, _, now in schema.read(connection, "engines"):
+    for number, _, _, now in tables.read(connection, "engines"):
         if number in restores:
             restore = restores[number]
             found[number] = Places(restore.finish(now), history.get(restore, {}))
@@ -181,7 +181,7 @@ def _read_history(
 ) -> dict[Restore, dict[WorkflowExecution, array[int]]]:
     """Restore events, except those of closed executions; return the IDs of the rows of all."""
     rows: dict[Restore, dict[WorkflowExecution, array[int]]] = {}
-    for row_id, domain_id, number, events in schema.read(connection, "history"):
+    for row_id, domain_id, number, events in tables.read(connection, "history"):
         owner = domains[domain_id]
         if owner is None:
             continue

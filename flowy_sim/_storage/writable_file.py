@@ -14,8 +14,8 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from flowy._safe_text import safe_logger
-from flowy_sim._storage import files, schema
-from flowy_sim._storage.progress import Progress, log_of, make_durable
+from flowy_sim._storage import files, tables
+from flowy_sim._storage.progress_mark import Progress, log_of, make_durable
 from flowy_sim._storage.unit_of_work import UnitOfWork
 
 _log = safe_logger("flowy_sim")
@@ -68,7 +68,7 @@ class WritableFile:
         try:
             self.connection = _lock(path, seen)
             try:
-                self.connection.execute(f"DROP INDEX IF EXISTS {schema.FORMER_INDEX[1]}")
+                self.connection.execute(f"DROP INDEX IF EXISTS {tables.FORMER_INDEX[1]}")
                 files.write_model(self.connection)
                 self._progress = Progress(path, self.connection, url)
                 _compact(self.connection)
@@ -111,7 +111,7 @@ class WritableFile:
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            schema.put(connection, "about", list(schema.read(connection, "about")))
+            tables.put(connection, "about", list(tables.read(connection, "about")))
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:

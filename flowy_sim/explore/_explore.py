@@ -35,7 +35,8 @@ from flowy_sim.explore._explorer import Explorer, OnProgress, differs_elsewhere,
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, FoundError, Observations
 from flowy_sim.explore._user_output import silenced
-from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.faults._fault import InjectedFault
+from flowy_sim.faults._injector import checked_faults
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
 from flowy_sim.testing._registry import children, type_of

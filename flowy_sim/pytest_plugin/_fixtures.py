@@ -219,7 +219,7 @@ def swf_replay(
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.testing._histories import collect, load, replay_prefixes, replay_with
+    from flowy_sim.testing._history_files import collect, load, replay_prefixes, replay_with
     from flowy_sim.testing._recorded_decisions import Tolerance
     from flowy_sim.testing._run import Run
 

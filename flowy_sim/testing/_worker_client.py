@@ -25,7 +25,8 @@ from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
-from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
+from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
+from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._loop_threads import LoopThread
 from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._watchdog import Watchdog

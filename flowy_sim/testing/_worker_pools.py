@@ -30,9 +30,8 @@ from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
 from flowy_sim.faults._fault import DeployedCode
-from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode, is_async
 from flowy_sim.testing._registry import Registry, proxies, task_lists
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, PollingWorker, WorkerPool

@@ -20,9 +20,9 @@ from flowy_sim._server import request_reader
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.http import MAX_BODY, HttpRequest
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._simulation.settings import Settings
 from tests.support.http_clients import (
     DECISIONS,
@@ -182,6 +182,41 @@ def test_all_bodies_count_against_one_total(
         return program(real).post("ListDomains", b" " * MAX_BODY).status == 400
 
     wait_until(has_room)
+
+
+def test_requests_that_wait_behind_a_poll_are_not_all_read_into_memory_and_all_answered(
+    program: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    bodies: list[request_reader.Bodies] = []
+
+    class Watched(request_reader.Bodies):
+        def __init__(self) -> None:
+            super().__init__()
+            bodies.append(self)
+
+        def __setattr__(self, name: str, value: int) -> None:
+            super().__setattr__(name, value)
+            seen.append(value)
+
+    monkeypatch.setattr("flowy_sim._server.connections.Bodies", Watched)
+    with serving(ServerSettings(simulation=Settings(clock="real"))) as endpoint:
+        starter = program(endpoint)
+        starter.prepare()
+        large = {"registrationStatus": "REGISTERED", "padding": "x" * (MAX_BODY - 100)}
+        with opened(endpoint) as client:
+            client.sendall(request(endpoint, "PollForDecisionTask", DECISIONS))
+            wait_for_polls(endpoint, 1)
+            batch = request(endpoint, "ListDomains", large) * 20
+            sending = threading.Thread(target=client.sendall, args=(batch,))
+            sending.start()
+            wait_until(lambda: bodies[0].size > 2 * MAX_BODY)
+            starter.start()
+            sending.join()
+            client.shutdown(socket.SHUT_WR)
+            assert everything(client).count(b"HTTP/1.1 200 ") == 21
+        wait_until(lambda: bodies[0].size == 0)
+    assert max(seen) < 4 * MAX_BODY
 
 
 def test_a_client_that_reads_nothing_is_not_read_from_any_more(
