@@ -402,7 +402,7 @@ class WorkerClient(Client):
         if _is_poll(operation, arguments):
             self.loop.poll(self._polled_list(operation, arguments, region))
         elif self._is_overtaken(operation):
-            self.loop.sleep(0)
+            self.loop.sleep(0, None)
         reply = self._call_now(operation, arguments, region)
         late = self.held
         if late is None or not self.virtual_sleep:
