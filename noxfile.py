@@ -73,7 +73,10 @@ def tests(session: nox.Session) -> None:
     fast = [] if in_full else ["-m", "not slow"]
     brief = {} if in_full else {"FLOWY_BRIEF": "1"}
     session.install(*oldest, EVERYTHING, *group("test"))
-    session.run("pytest", "-n", "auto", *fast, *session.posargs, env=brief)
+    # Each process takes tests from the end of what another still has to run. So both stay busy,
+    # and most fixtures of modules are set up in one of them only.
+    parallel = ("-n", "auto", "--dist", "worksteal")
+    session.run("pytest", *parallel, *fast, *session.posargs, env=brief)
 
 
 @nox.session(python=THIS_PYTHON)
