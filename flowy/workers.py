@@ -17,7 +17,7 @@ from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
 from flowy._determinism.code_check import check
 from flowy._logs import LoggingContext, RunInfo
-from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
+from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, ends_task, reason_and_details
 from flowy._safe_text import safe_logger
 from flowy._workers.loop import Wait, Worker, is_transient, run_workers
 from flowy._workers.registration import ScanResult, Type, by_type, scan
@@ -110,7 +110,9 @@ class ActivityWorker(Worker):
         except ActivityCanceled as canceled:
             logger.info("%s canceled", place)
             return "respond_activity_task_canceled", {"details": cut(canceled.details, DATA_LIMIT)}
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not ends_task(error):
+                raise
             reason, details = reason_and_details(error)
             logger.info("%s failed: %s", place, reason)
             return "respond_activity_task_failed", {"reason": reason, "details": details}

@@ -21,7 +21,7 @@ from flowy._cli.common import (
 )
 from flowy._cli.follow import follow
 from flowy._cli.show import show_execution
-from flowy._client import SwfClient, fault_code
+from flowy._client import SwfClient, call, fault_code
 from flowy._safe_text import safe_text
 from flowy._start import RawInput
 from flowy._start import start as start_execution
@@ -57,8 +57,9 @@ def register_domain(client: SwfClient, name: str, retention: int, in_json: bool)
     except Exception as error:
         if fault_code(error) != "DomainAlreadyExistsFault":
             raise
-        configuration = client.describe_domain(name=name)["configuration"]
-        kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
+        configuration = call(client, "describe_domain", {"name": name})["configuration"]
+        period = configuration["workflowExecutionRetentionPeriodInDays"]
+        kept = int(period) if period.isdecimal() else 0  # It may be NONE.
         text = f"The domain {name} exists already; it keeps closed executions for {kept} days."
         registered = False
     else:

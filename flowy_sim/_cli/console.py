@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli.options import Number, WholeNumber, code
+from flowy_sim._cli.options import Integer, Number, code, region_option
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Examples:
 )
 @click.option("--aws", is_flag=True, help="Show Amazon SWF, or the service at --endpoint-url.")
 @click.option("--domain", metavar="NAME", help="Domain to show; required with --aws.")
-@click.option("--region", help="AWS region; by default from the environment.")
+@region_option("AWS region; by default from the environment.")
 @click.option("--endpoint-url", metavar="URL", help="URL of the service; default: Amazon SWF.")
 @click.option(
     "--requests-per-second",
@@ -46,7 +46,7 @@ Examples:
     "--port",
     default=4568,
     show_default=True,
-    type=WholeNumber(0, 65535),
+    type=Integer(0, 65535),
     help="Port to listen on; 0 for a free one.",
 )
 def console(
@@ -161,7 +161,7 @@ def _aws(
 
 def _in_use(refusal: str, db: Path | None) -> str:
     """Return why a file is refused, with the address of the server that shows it."""
-    from flowy_sim._storage.progress import ProgressMark
+    from flowy_sim._storage.progress_mark import ProgressMark
 
     mark = None if db is None else ProgressMark.read_file(db)
     if mark is None or not mark.url:

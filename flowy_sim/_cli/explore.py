@@ -58,6 +58,7 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @click.option(
     "--domain", default=program.DOMAIN, show_default=True, help="Domain in which everything runs."
 )
+@options.region_option("AWS region in which everything runs, if the environment does not set it.")
 @click.option(
     "--invariants",
     metavar="MODULE",

@@ -10,14 +10,15 @@ from typing import Any
 import click
 
 
-class WholeNumber(click.IntRange):
-    """A whole number in a range; the messages of click name its class instead."""
+# `flowy._cli` has a type like this, but help and completion are fast without importing it.
+class Integer(click.IntRange):
+    """A whole number in a range, which messages call an integer and not an "integer range"."""
 
     name = "integer"
 
 
 class Number(click.FloatRange):
-    """A number in a range."""
+    """A number in a range, which messages call a number and not a "float range"."""
 
     name = "number"
 
@@ -47,13 +48,32 @@ freeze = click.option(
     help="Let the code see the simulated time in datetime.now and time.time, by freezegun.",
 )
 
+
+def region_option(help: str) -> Callable[[Any], Any]:
+    """Return the option for an AWS region, which is checked.
+
+    Args:
+        help: the help text.
+    """
+
+    def checked(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        from flowy_sim._simulation.settings import check_region
+
+        try:
+            return value if value is None else check_region(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return click.option("--region", callback=checked, help=help)
+
+
 code = click.option(
     "--code",
     "packages",
     metavar="PACKAGE",
     multiple=True,
     callback=lambda _context, _option, packages: _importable(packages),
-    help="Package with the classes of workflows, which tells the console the signals that they "
+    help="Package with the classes of workflows, to show the signals that they "
     "wait for; can be given several times.",
 )
 
@@ -111,7 +131,7 @@ def whole_number(
     return click.option(
         name,
         metavar="N",
-        type=WholeNumber(min=least),
+        type=Integer(min=least),
         default=default,
         show_default=default is not None,
         help=help,

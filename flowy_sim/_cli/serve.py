@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import Number, WholeNumber, code, read_stubs, stub
+from flowy_sim._cli.options import Integer, Number, code, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 from flowy_sim._cli.write_test import zipped_test
 
@@ -63,7 +63,7 @@ class _FromEnvironment(click.Command):
     "--port",
     default=4567,
     show_default=True,
-    type=WholeNumber(0, 65535),
+    type=Integer(0, 65535),
     help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
 )
 @click.option(
@@ -195,28 +195,28 @@ class _FromEnvironment(click.Command):
     "--max-connections",
     default=10_000,
     show_default=True,
-    type=WholeNumber(1),
+    type=Integer(1),
     help="Number of connections that may be open.",
 )
 @click.option(
     "--max-polls",
     default=10_000,
     show_default=True,
-    type=WholeNumber(1),
+    type=Integer(1),
     help="Number of polls that may wait.",
 )
 @click.option(
     "--max-simulations",
     default=1_000,
     show_default=True,
-    type=WholeNumber(1),
+    type=Integer(1),
     help="Number of simulations: pairs of a path and an account.",
 )
 @click.option(
     "--grace",
     default=10,
     show_default=True,
-    type=WholeNumber(0),
+    type=Integer(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
 @code

@@ -92,7 +92,7 @@ def snapshot(
 
 def _server_of(db: Path, error: Exception) -> str:
     """Return the URL of the server that has a file open."""
-    from flowy_sim._storage.progress import ProgressMark
+    from flowy_sim._storage.progress_mark import ProgressMark
 
     mark = ProgressMark.read_file(db)
     if mark is None or not mark.url:

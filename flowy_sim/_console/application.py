@@ -35,8 +35,8 @@ from flowy_sim._console.stream import Streams
 from flowy_sim._console.views import Elsewhere, MakeTest
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._console.workflow_code import WorkflowCode
-from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import read_body
+from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 

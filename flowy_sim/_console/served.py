@@ -40,7 +40,7 @@ from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import TaskToken
 from flowy_sim._events.waits import Workers
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList
@@ -213,7 +213,7 @@ class ServedSource:
         return row_of(self.execution(workflow_id, run_id))
 
     async def task_lists(self) -> list[TaskListRow]:
-        """Return the task lists of the domain on which a task waits, or which somebody polls."""
+        """Return the task lists of the domain on which a task waits, or which a worker polls."""
         if self.domain is None:
             return []
         rows = _task_lists(self.simulation, self.domain)

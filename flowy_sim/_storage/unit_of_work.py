@@ -19,10 +19,10 @@ from flowy_sim._engine.life_cycles import ActivityTask, OpenItem
 from flowy_sim._engine.model import Event
 from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import RegisteredType
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.restore import Places, StoredSimulation, read_domain_ids, read_engines
-from flowy_sim._storage.schema import (
+from flowy_sim._storage.tables import (
     Row,
     argument_state,
     domain_state,
@@ -97,7 +97,7 @@ class UnitOfWork:
         self.ids = ids
         self.changes = 0
         self._ended: list[Row] = []
-        self._put: dict[str, list[Row]] = {table: [] for table in schema.COLUMNS}
+        self._put: dict[str, list[Row]] = {table: [] for table in tables.COLUMNS}
         self._deleted: dict[str, list[Row]] = {"types": [], "effects": []}
         self._forgotten: list[Row] = []
         self._forgotten_history: list[Row] = []
@@ -175,14 +175,14 @@ class UnitOfWork:
         ]
         connection.execute("BEGIN IMMEDIATE")
         try:
-            schema.delete_simulations(connection, self._ended)
+            tables.delete_simulations(connection, self._ended)
             for table, keys in self._deleted.items():
-                schema.delete(connection, table, schema.KEYS[table], keys)
+                tables.delete(connection, table, tables.KEYS[table], keys)
             for table, rows in (*self._put.items(), ("history", history)):
-                schema.put(connection, table, rows)
+                tables.put(connection, table, rows)
             for table in ("executions", "effects", "heartbeats"):
-                schema.delete(connection, table, ("domain", "number"), self._forgotten)
-            schema.delete(connection, "history", ("id",), self._forgotten_history)
+                tables.delete(connection, table, ("domain", "number"), self._forgotten)
+            tables.delete(connection, "history", ("id",), self._forgotten_history)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -35,7 +35,8 @@ from flowy_sim.explore._explorer import Explorer, OnProgress, undisturbed
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
 from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
 from flowy_sim.explore._user_output import silenced
-from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.faults._fault import InjectedFault
+from flowy_sim.faults._injector import checked_faults
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
 from flowy_sim.testing._registry import children, type_of
@@ -249,16 +250,10 @@ def _call(test: Test, written: str) -> str:
 
 # Options
 
-_SIMULATION = (
-    "seed",
-    "start",
-    "latency",
-    "limits",
-    "region",
-    "account",
-    "patience",
-    "empty_poll_token",
+_SIMULATION = tuple(
+    name for name in inspect.signature(Simulation).parameters if name not in ("clock", "schedule")
 )
+"""The arguments of a simulation that can be given; exploring chooses the others."""
 
 
 def _like(simulation: Simulation) -> dict[str, Any]:
@@ -268,14 +263,10 @@ def _like(simulation: Simulation) -> dict[str, Any]:
         raise ConfigurationError(f"simulation must be a Simulation, not {simulation!r}")
     engine = simulation.engine()
     return {
-        "seed": simulation.seed,
+        **simulation.settings,
         "start": simulation.clock.now,
-        "region": simulation.region,
-        "account": simulation.account,
         "limits": engine.limits,
         "latency": engine.latency,
-        "patience": simulation.settings["patience"],
-        "empty_poll_token": simulation.settings["empty_poll_token"],
     }
 
 

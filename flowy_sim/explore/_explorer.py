@@ -36,7 +36,7 @@ from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
 from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import LoadedHistory
+from flowy_sim.testing._history_files import LoadedHistory
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._worker_client import HeldAnswer
 

@@ -23,7 +23,7 @@ from flowy._client import Execution
 from flowy.errors import FlowyError, HistoryError
 from flowy.payloads import PLAIN, Payloads
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import replay_prefixes
+from flowy_sim.testing._history_files import replay_prefixes
 
 _SECONDS = 60
 _MOST_RUNS = 4

@@ -11,6 +11,7 @@ from flowy._workers.registration import by_type
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._engine.start import STARTED_WITH
 from flowy_sim.faults._fault import DeployedCode, FaultTarget, InjectedFault, Moment
 
 
@@ -275,24 +276,10 @@ class StartedTwice(InjectedFault):
             domain=target.domain, execution=infos[0]["execution"], maximumPageSize=1
         )["events"]
         started = events[0]["workflowExecutionStartedEventAttributes"]
-        request = {name: started[name] for name in _START if name in started}
+        request = {name: started[name] for name in STARTED_WITH if name in started}
         target.client.start_workflow_execution(
             domain=target.domain, workflowId=infos[0]["execution"]["workflowId"], **request
         )
-
-
-_START = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "input",
-    "lambdaRole",
-    "tagList",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-    "workflowType",
-)
-"""The members of a start that its event repeats."""
 
 
 @dataclass(frozen=True)

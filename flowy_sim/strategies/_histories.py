@@ -20,7 +20,7 @@ from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._events.history import Event
 from flowy_sim.explore._story import RunStory
 from flowy_sim.faults import EVERYDAY, InjectedFault, Signal
-from flowy_sim.faults._fault import checked_faults
+from flowy_sim.faults._injector import checked_faults
 from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
 from flowy_sim.testing import Run, Runner, StuckError
 from flowy_sim.testing._default_stubs import DefaultStubs

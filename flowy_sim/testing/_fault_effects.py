@@ -14,8 +14,9 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaFunction, takes_context
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.regions import POLLS
-from flowy_sim.faults._fault import INJECTED, DeployedCode, FaultInjector, Killed, WorkerCall
+from flowy_sim.faults._fault import INJECTED, DeployedCode, Killed, WorkerCall
 from flowy_sim.faults._functions import TAKES
+from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._run import history, open_executions

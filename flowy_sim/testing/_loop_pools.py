@@ -16,7 +16,8 @@ from typing import Any
 from flowy._installation import install_command
 from flowy_sim.testing._coroutines import AsyncClient
 from flowy_sim.testing._loop_threads import LoopThread
-from flowy_sim.testing._loops import POLLED, LoopWorker, PollingCode, made, takes_client
+from flowy_sim.testing._loops import POLLED, LoopWorker
+from flowy_sim.testing._polling_code import PollingCode, made, takes_client
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, WorkerPool
 

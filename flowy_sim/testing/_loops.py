@@ -32,13 +32,10 @@ from math import inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from flowy._client import SwfClient
-from flowy.errors import ConfigurationError
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._coroutines import (
     AsyncClient,
     await_in_strand,
-    is_async,
     no_running_event_loop,
     place_of_spinning,
     run_in_event_loop,
@@ -48,6 +45,7 @@ from flowy_sim.testing._coroutines import (
     sleep_in_event_loop,
 )
 from flowy_sim.testing._killed_loops import abandon, discard, keep, release
+from flowy_sim.testing._polling_code import PollingCode, is_async, made, takes_client
 from flowy_sim.testing._watchdog import BLOCKED_SECONDS
 from flowy_sim.testing._worker_pool import PolledList
 
@@ -57,16 +55,13 @@ if TYPE_CHECKING:
     from flowy_sim.testing._loop_threads import LoopThread
     from flowy_sim.testing._worker_client import WorkerClient
 
-PollingCode = Callable[..., object]
-"""Code that polls with an SWF client and works on the tasks, once or in a loop."""
-
 _END = "end of the turn"
 
 _MOST_SPINS = 20_000
 """How often an event loop goes round without a call until it waits for something to change."""
 
 _SPINS = 1_000
-"""The same, after each change, as long as it makes no call. After so many, others get a turn."""
+"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
@@ -478,14 +473,6 @@ class LoopWorker:
         return None
 
 
-def made(code: PollingCode, client: SwfClient) -> PollingCode:
-    """Return the code of a new worker: an instance, if it is a class."""
-    if not isinstance(code, type):
-        return code
-    instance: PollingCode = code(client) if takes_client(code) else code()
-    return instance
-
-
 def _without_ids(answer: Any) -> Any:
     """Return an answer without what differs between equal runs: tokens and run IDs."""
     if isinstance(answer, dict):
@@ -500,30 +487,3 @@ def _without_ids(answer: Any) -> Any:
 
 
 _IDS = frozenset({"ResponseMetadata", "taskToken", "runId", "nextPageToken"})
-
-
-def takes_client(code: PollingCode) -> bool:
-    """Return whether code must be called with a client.
-
-    A parameter with a default is an option of the code, such as ``main(argv=None)``; code with
-    such a parameter makes its client itself if it gets none.
-
-    Raises:
-        ConfigurationError: it must be called with something else, too.
-    """
-    try:
-        parameters = inspect.signature(code).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    required = [each for each in parameters if each.default is each.empty and _is_single(each)]
-    if len(required) > 1 or any(each.kind is each.KEYWORD_ONLY for each in required):
-        raise ConfigurationError(
-            f"code that polls with its own loop is called with a client or with nothing, but "
-            f"{getattr(code, '__name__', code)!s} needs {' and '.join(map(str, required))}; give "
-            "the other values, for example with functools.partial"
-        )
-    return bool(required)
-
-
-def _is_single(parameter: inspect.Parameter) -> bool:
-    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

@@ -24,7 +24,8 @@ from typing import Any
 from uuid import UUID
 
 from flowy._call_sites import is_flowy
-from flowy._determinism.code_check import calls_in, function_of
+from flowy._determinism.code_check import calls_in
+from flowy._determinism.source_names import function_of
 from flowy._payloads.hints import converter
 from flowy.errors import SerializationError
 from flowy.payloads import Payloads

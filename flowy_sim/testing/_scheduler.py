@@ -22,12 +22,8 @@ from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.virtual_sleep import really_sleep
-from flowy_sim.faults._fault import (
-    FaultInjector,
-    FaultTable,
-    OnStrike,
-    is_injected,
-)
+from flowy_sim.faults._fault import is_injected
+from flowy_sim.faults._injector import FaultInjector, FaultTable, OnStrike
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._fault_effects import PATCH, FaultEffects, StrikableFunctions
 from flowy_sim.testing._loop_pools import LoopPool

@@ -25,7 +25,8 @@ from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
-from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
+from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
+from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._loop_threads import LoopThread
 from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._watchdog import Watchdog
@@ -282,7 +283,7 @@ class WorkerClient(Client):
         starter = self.loop
         assert isinstance(starter, LoopWorker)
         started = LoopThread(thread, starter.process, self, threads, self.note_crash)
-        self._is_calling = True  # Waiting for its start is no wait of the loop.
+        self._is_calling = True  # The loop does not wait while it waits for its start.
         try:
             started.start(starter, really_start)
         finally:
@@ -311,7 +312,7 @@ class WorkerClient(Client):
             self._unused_since = before and really_monotonic()
 
     def unused_seconds(self) -> float:
-        """Return for how many real seconds no worker has had a chance of a turn."""
+        """Return for how many real seconds no worker has been able to take a turn."""
         since = self._unused_since
         return 0 if since is None else really_monotonic() - since
 
@@ -523,8 +524,8 @@ def advice_on_region(own: str, other: str) -> str:
     """Return how to run everything in the region that the code calls."""
     return (
         f"everything else runs in the region {own!r}; to run it in that of the code, use "
-        f"@pytest.mark.swf(region={other!r}) or Simulation(region={other!r}), or set "
-        f"AWS_DEFAULT_REGION={other}"
+        f"@pytest.mark.swf(region={other!r}), Simulation(region={other!r}) or --region {other}, or "
+        f"set AWS_DEFAULT_REGION={other}"
     )
 
 

@@ -30,9 +30,8 @@ from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
 from flowy_sim.faults._fault import DeployedCode
-from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode, is_async
 from flowy_sim.testing._registry import Registry, proxies, task_lists
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, PollingWorker, WorkerPool
@@ -435,7 +434,7 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+        if length < SHORT:  # It will be replayed the next time, too: suspending it saves nothing.
             return decide(workflow, history(), payloads, execution)
         if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)

@@ -289,11 +289,12 @@ def test_a_domain_that_is_unknown_is_named() -> None:
 
 
 @pytest.mark.usefixtures("client")
-def test_an_invalid_address_is_reported() -> None:
-    result = flowy("list", "--endpoint-url", "here")
+@pytest.mark.parametrize("url", ["here", "", "http://", "ftp://here", "http://127.0.0.1:99999"])
+def test_an_invalid_address_is_reported(url: str) -> None:
+    result = flowy("list", "--endpoint-url", url)
     assert result.exit_code == 1
     assert result.output == (
-        "Error: Invalid endpoint: here; give a URL, such as http://127.0.0.1:4567\n"
+        f"Error: invalid endpoint {url!r}; give a URL, such as http://127.0.0.1:4567\n"
     )
 
 

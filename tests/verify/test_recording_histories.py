@@ -17,7 +17,7 @@ from flowy_sim._cli import cli
 from flowy_sim._cli.history_recorder import MOST_REFUSALS, RetryingClient, path_of, record
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
-from flowy_sim.testing._histories import load
+from flowy_sim.testing._history_files import load
 from flowy_sim.verify import verify_paths
 
 DOMAIN = "shop"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowy_sim._storage import progress, writable_file
+from flowy_sim._storage import progress_mark, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN
@@ -241,7 +241,7 @@ def test_a_folder_that_cannot_be_written_is_named(
             os, "open", lambda *each: refuse() if "-progress" in str(each[0]) else real(*each)
         )
     else:
-        monkeypatch.setattr(progress, "_write_at_start", refuse)
+        monkeypatch.setattr(progress_mark, "_write_at_start", refuse)
 
     with pytest.raises(
         FileRefusedError, match=r"Permission denied.*; make the file and its folder writable"

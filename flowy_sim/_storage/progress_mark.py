@@ -32,8 +32,8 @@ from sqlite3 import Connection, Error, OperationalError, connect
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from flowy_sim._storage import schema
-from flowy_sim._storage.schema import Row, encode
+from flowy_sim._storage import tables
+from flowy_sim._storage.tables import Row, encode
 
 #: The key of the mark in the table ``about``.
 _MARK = "mark"
@@ -85,7 +85,7 @@ class ProgressMark(NamedTuple):
     @classmethod
     def read(cls, connection: Connection) -> ProgressMark:
         """Return the mark in a database; that of a file that was never opened has no changes."""
-        rows: dict[str, str] = dict(schema.read(connection, "about"))
+        rows: dict[str, str] = dict(tables.read(connection, "about"))
         return cls(*json.loads(rows[_MARK])) if _MARK in rows else cls()
 
     @classmethod
@@ -130,10 +130,11 @@ def loss(path: Path, connection: Connection) -> str:
             f"so that changes may be missing which were in its write-ahead log {log.name}"
         )
     if both.changes < reached.changes:
+        held = f"{both.changes:,}" if both.changes else "none"
+        missing = f"those made after {both.time}" if both.changes else "all"
         return (
-            f"{path} and its write-ahead log {log.name} hold {both.changes:,} of the "
-            f"{reached.changes:,} changes that {progress.name} names; those made after "
-            f"{both.time}, up to {reached.time}, are missing"
+            f"{path} and its write-ahead log {log.name} hold {held} of the {reached.changes:,} "
+            f"changes that {progress.name} names; {missing}, up to {reached.time}, are missing"
         )
     belongs = {both.ids[0], alone.ids[0]} <= set(reached.ids)
     if log_has_content(log):
@@ -310,7 +311,7 @@ class Progress:
     def _commit(self, mark: ProgressMark) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            schema.put(self._connection, "about", [mark.row])
+            tables.put(self._connection, "about", [mark.row])
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
