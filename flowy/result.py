@@ -20,11 +20,13 @@ else:
 
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
 
 
 class Call:
@@ -124,7 +126,7 @@ class Call:
         self.decider.settle(self, error=self.failure(TaskCanceled))
 
 
-class Result(_AnyArgument, Generic[T]):
+class Result(_AnyArgument, Generic[T_co]):
     """The outcome of a call, which may still be pending: a proxy returns it at once.
 
     Pass it to other proxies, as an argument or anywhere within one: their calls are scheduled as
@@ -139,7 +141,7 @@ class Result(_AnyArgument, Generic[T]):
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def result(self) -> T:
+    def result(self) -> T_co:
         """Wait for the value.
 
         Returns:
@@ -156,7 +158,7 @@ class Result(_AnyArgument, Generic[T]):
             call.decider.wait_for_any((call,))
         if call.error is not None:
             raise call.error
-        value: T = call.value
+        value: T_co = call.value
         return value
 
     @property
@@ -228,6 +230,12 @@ def gather(a: Result[A], b: Result[B], c: Result[C], d: Result[D], /) -> tuple[A
 def gather(
     a: Result[A], b: Result[B], c: Result[C], d: Result[D], e: Result[E], /
 ) -> tuple[A, B, C, D, E]: ...
+
+
+@overload
+def gather(
+    a: Result[A], b: Result[B], c: Result[C], d: Result[D], e: Result[E], f: Result[F], /
+) -> tuple[A, B, C, D, E, F]: ...
 
 
 @overload

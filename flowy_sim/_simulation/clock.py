@@ -293,7 +293,7 @@ def later(instant: int, time: float | timedelta) -> int:
 
 
 def in_seconds(time: Any) -> Any:
-    """Return a time in seconds; what is no timedelta is returned as it is."""
+    """Return a time in seconds; anything else than a timedelta is returned as it is."""
     return time.total_seconds() if isinstance(time, timedelta) else time
 
 

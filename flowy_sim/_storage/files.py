@@ -109,7 +109,7 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
     try:
         # A name of its own: the file of a user may have any name that could be thought of here.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            made = Path(folder, "new")
+            made = Path(folder, "new").absolute()  # See `writable_file`.
             with closing(sqlite3.connect(made, isolation_level=None)) as connection:
                 connection.execute("BEGIN")
                 tables.create_tables(connection)

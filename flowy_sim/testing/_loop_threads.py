@@ -5,8 +5,8 @@ on only when it has the turn: where it polls, sleeps, or waits for an event, a q
 another thread, it gives the turn back and stays there. So the calls of a worker with threads come
 in an order that the schedule chooses, and faults strike them as they strike those of a loop.
 
-A thread that waits for anything else, such as a socket or a lock, keeps nobody waiting: after a
-moment the others go on, and it takes turns again from its next call.
+A thread that waits for anything else, such as a socket or a lock, does not keep other workers
+waiting: after a moment the others go on, and it takes turns again from its next call.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ _MOST_SPINS = 20_000
 """How often an event loop goes round without a call until it waits for something to change."""
 
 _SPINS = 1_000
-"""The same, after each change, as long as it makes no call. After so many, others get a turn."""
+"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""

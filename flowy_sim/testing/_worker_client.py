@@ -302,7 +302,7 @@ class WorkerClient(Client):
         starter = self.loop
         assert isinstance(starter, LoopWorker)
         started = LoopThread(thread, starter.process, self, threads, self.note_accident)
-        self._is_calling = True  # Waiting for its start is no wait of the loop.
+        self._is_calling = True  # The loop does not wait while it waits for its start.
         try:
             started.start(starter, really_start)
         finally:
@@ -331,7 +331,7 @@ class WorkerClient(Client):
             self._unused_since = before and really_monotonic()
 
     def unused_seconds(self) -> float:
-        """Return for how many real seconds no worker has had a chance of a turn."""
+        """Return for how many real seconds no worker has been able to take a turn."""
         since = self._unused_since
         return 0 if since is None else really_monotonic() - since
 

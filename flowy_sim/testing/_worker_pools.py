@@ -435,7 +435,7 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+        if length < SHORT:  # It will be replayed the next time, too: suspending it saves nothing.
             return decide(workflow, history(), payloads, execution)
         if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)

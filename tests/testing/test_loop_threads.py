@@ -107,7 +107,14 @@ FAULTS = (Throttled(), NetworkError(), ReplyLost(), AnswerLost(), AnsweredTwice(
 LATE = (AnswerLate(), WorkerDiesLate())
 
 
-@pytest.mark.parametrize("worker", [threaded, pooled, of_the_module])
+@pytest.mark.parametrize(
+    "worker",
+    [
+        threaded,
+        pytest.param(pooled, marks=pytest.mark.slow),
+        pytest.param(of_the_module, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("fault", [*FAULTS, *LATE], ids=lambda fault: type(fault).__name__)
 def test_faults_strike_the_calls_of_threads(
     worker: Callable[[Client], None], fault: InjectedFault
@@ -115,18 +122,18 @@ def test_faults_strike_the_calls_of_threads(
     def test(runner: Runner) -> None:
         assert order_is_worked_on(runner, worker).status == "COMPLETED"
 
-    found = find(test, faults=[fault], most_faults=1)
+    found = find(test, faults=[fault], most_faults=1, seconds=60)
     assert found.failure is None, str(found.failure)
     assert found.complete
     assert fault.describe() not in found.never_struck
 
 
-@pytest.mark.parametrize("worker", [threaded, pooled])
+@pytest.mark.parametrize("worker", [pytest.param(threaded, marks=pytest.mark.slow), pooled])
 def test_explorations_of_threads_are_repeatable(worker: Callable[[Client], None]) -> None:
     def test(runner: Runner) -> None:
         order_is_worked_on(runner, worker)
 
-    one, other = (find(test, faults=FAULTS, runs=50, seconds=60) for _ in range(2))
+    one, other = (find(test, faults=FAULTS, runs=25, seconds=60) for _ in range(2))
     assert (one.runs, one.states, one.endings) == (other.runs, other.states, other.endings)
 
 
