@@ -232,7 +232,10 @@ class ReplayedHistory:
                     not begun or event_type in RECORDED_AND_LINKED
                 ):
                     recorded.append(RecordedEvent(event["eventId"], event_type, attributes))
-                    if event_type in OPENING_EVENTS:
+                    if len(recorded) == 1 and _was_interrupted(event_type, attributes):
+                        new_events[:0] = self._reopened(recorded)
+                        recorded = []
+                    elif event_type in OPENING_EVENTS:
                         keys[event["eventId"]] = attributes.get(OPENING_EVENTS[event_type], "")
                     elif event_type in DECISION_FAILURES:
                         member = DECISION_FAILURES[event_type]
@@ -242,12 +245,36 @@ class ReplayedHistory:
         if deciding is not None and self.open_turn is None:
             self.open_turn = self._turn(deciding, known)
 
+    def _reopened(self, recorded: list[RecordedEvent]) -> list[NewEvent]:
+        """Take back a turn that did nothing but close the execution, which was refused.
+
+        It is decided again, together with the news that came meanwhile. So code that looks for a
+        last signal before it returns finds one that arrives while it does.
+
+        Returns:
+            The new events of that turn.
+
+        Raises:
+            HistoryError: the turn was taken already; replay the whole history.
+        """
+        if not self.turns or self.turns[-1].recorded is not recorded:
+            raise HistoryError("the last decision was made without news that came meanwhile")
+        return self.turns.pop().new_events
+
     def _turn(self, started: Event | None, known: int) -> Turn:
         if started is None:
             raise HistoryError("a decision task was completed that was never started")
         turn = Turn(self._new_events[:known], started["eventId"], started.get("eventTimestamp"))
         self.turns.append(turn)
         return turn
+
+
+_CLOSING_FAILED = frozenset(name for name, member in DECISION_FAILURES.items() if member is None)
+
+
+def _was_interrupted(event_type: str, attributes: Mapping[str, Any]) -> bool:
+    """Return whether an event says that the execution was not closed because there was news."""
+    return event_type in _CLOSING_FAILED and attributes["cause"] == "UNHANDLED_DECISION"
 
 
 RECORDED_AND_LINKED = frozenset({"TimerCanceled"})

@@ -31,7 +31,7 @@ from flowy_sim.explore._choices import (
     shrink,
 )
 from flowy_sim.explore._code_coverage import CodeCoverage
-from flowy_sim.explore._other_process import OtherProcess
+from flowy_sim.explore._other_process import OtherProcess, OtherProcessError
 from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
 from flowy_sim.explore._user_output import OutputRecorder, silenced
@@ -54,6 +54,12 @@ _MOST_WATCHED = 20
 
 _PROGRESS_EVERY = 0.1
 """Seconds between two reports of progress."""
+
+
+_REPLAY_AFTER = 0.5
+
+
+"""Seconds after which histories begin to be replayed in another process: there are some by then."""
 
 
 _COLLECT_EVERY = 3
@@ -82,6 +88,7 @@ class Explorer:
         runs: the number of runs.
         endings: how executions ended, and how many of them.
         other_process: replays some histories in another process.
+        replays_meanwhile: whether it begins to do so while runs are made.
         code: measures which lines run.
         struck, met: as in `Exploration`.
         notable: the choices of the first run that ended in each way, or met each condition.
@@ -103,6 +110,7 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self.replays_meanwhile = False
         self.code = CodeCoverage()
         self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
@@ -136,6 +144,8 @@ class Explorer:
             if self.runs and self.runs % _COLLECT_EVERY == 0:
                 _collect_garbage(everything=self.runs % _COLLECT_ALL_EVERY == 0)
             failure = self._try_next()
+            if self.replays_meanwhile and failure is None and now - began >= _REPLAY_AFTER:
+                failure = self._look_elsewhere()
         return self.report(began, failure)
 
     def report(self, began: float, failure: Failure | None) -> Exploration:
@@ -228,6 +238,11 @@ class Explorer:
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
+    def _look_elsewhere(self) -> Failure | None:
+        self.other_process.begin()
+        error = self.other_process.look()
+        return None if error is None else differs_elsewhere(error)
+
     def _record(self, attempt: Attempt) -> None:
         if not attempt.pruned and attempt.error is None:
             self.other_process.add(attempt.runner)
@@ -259,6 +274,11 @@ class Explorer:
             return deviations(schedule.made) if same else None
 
         return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
+
+
+def differs_elsewhere(error: OtherProcessError) -> Failure:
+    """Return the failure that a workflow decides differently in another process."""
+    return Failure(error, (), (), "replay the history in another process", repeatable=True)
 
 
 class _Pruner:

@@ -149,6 +149,7 @@ class WorkerPools:
 
         self._report_code([code])
         self._loop_names[name] = is_async(code)
+        self._client.loops += 1
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
                 self._add_loop_pool(lambda: self.deployed.loops.get(name, code), name)
