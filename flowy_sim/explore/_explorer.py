@@ -57,8 +57,6 @@ _PROGRESS_EVERY = 0.1
 
 
 _REPLAY_AFTER = 0.5
-
-
 """Seconds after which histories begin to be replayed in another process: there are some by then."""
 
 
