@@ -118,7 +118,7 @@ _ALWAYS_PRESENT = {
 }
 """Operation: a member of every complete reply, as recorded; also of a poll that finds no task.
 
-botocore reads JSON that is cut off as an empty object, so that the first member tells enough.
+botocore reads JSON that is cut off as an empty object, so checking the first member is enough.
 """
 
 

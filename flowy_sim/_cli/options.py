@@ -91,7 +91,7 @@ code = click.option(
     metavar="PACKAGE",
     multiple=True,
     callback=lambda _context, _option, packages: _importable(packages),
-    help="Package with the classes of workflows, which tells the console the signals that they "
+    help="Package with the classes of workflows, to show the signals that they "
     "wait for; can be given several times.",
 )
 

@@ -81,7 +81,7 @@ class Requests:
         """Return the reply to a request, which may have to wait for its turn.
 
         Args:
-            is_gone: returns whether nobody waits for the reply any more.
+            is_gone: returns whether the browser has stopped waiting for the reply.
             operation: such as ``ListDomains``.
             keep: for how many real seconds a reply may be kept.
             request: its members.

@@ -213,7 +213,7 @@ class ServedSource:
         return row_of(self.execution(workflow_id, run_id))
 
     async def task_lists(self) -> list[TaskListRow]:
-        """Return the task lists of the domain on which a task waits, or which somebody polls."""
+        """Return the task lists of the domain on which a task waits, or which a worker polls."""
         if self.domain is None:
             return []
         rows = _task_lists(self.simulation, self.domain)

@@ -5,7 +5,7 @@ the rest. It concerns everything that a browser may see, because a browser opens
 of its pages: with six open, it would send no further request. Changes are collected for a moment,
 and nothing is watched while no stream is open.
 
-A message has an ID. A browser that reconnects sends the last one it has, and is told whether it has
+A message has an ID. A browser that reconnects sends the last one it has, and learns whether it has
 missed anything.
 """
 
@@ -105,7 +105,7 @@ class Streams:
                         self._send(queue, text)
 
     def _send(self, queue: asyncio.Queue[str | None], message: str | None) -> None:
-        """Let a browser receive a message; one that is too slow is told that it has missed some."""
+        """Let a browser receive a message; one that is too slow learns that it has missed some."""
         if queue.full():
             while not queue.empty():
                 queue.get_nowait()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import httptools
 
@@ -244,7 +244,7 @@ class RequestReader:
         length = headers.get("content-length", "0")
         if self._is_head_too_large():
             request.refusal = _HEAD_TOO_LARGE
-        elif self._repeats:
+        elif self._repeats or _host_of(self._url) not in (None, headers.get("host", "").lower()):
             request.refusal = _MALFORMED
         elif not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             request.refusal = self._judging.too_large(request)
@@ -301,12 +301,26 @@ class RequestReader:
         self._complete.append(request)
 
 
+def _host_of(url: bytes) -> str | None:
+    """Return the host that a request's target names, as only requests to proxies do; None if none.
+
+    RFC 9112 lets it override ``Host``; so that no part of a server or proxy follows the other one,
+    they have to be the same.
+    """
+    if url.startswith(b"/") or b"://" not in url:
+        return None
+    try:
+        return urlsplit(url.decode("latin-1")).netloc.lower()
+    except ValueError:
+        return ""
+
+
 def _path_of(url: bytes) -> str:
     """Return the path of a request's target, with escapes decoded."""
     if url == b"/":
         return "/"
     try:
-        path: bytes = httptools.parse_url(url).path or b""
+        path: bytes = httptools.parse_url(url).path or b"/"
     except httptools.HttpParserError:
         path = url.partition(b"?")[0]
     text = path.decode("latin-1")

@@ -133,7 +133,7 @@ class ServedSimulation:
         name, account, settings: as given.
         region: the default region.
         journal: its own journal.
-        clock: tells the time.
+        clock: the clock that it follows.
         engines: the service in each region.
         presence: the pollers.
         polls: the polls that wait.

@@ -21,8 +21,6 @@ from flowy_sim._events.schema import TIMEOUTS
 from flowy_sim._simulation.clock import in_seconds
 
 NOTHING: Any = object()
-
-
 """The default of an argument for which None is a value."""
 
 

@@ -137,8 +137,9 @@ class WritableFile:
 
 def _lock(path: Path, seen: files.Signature) -> Connection:
     """Open a file that has not changed since it was read, and lock it."""
+    # Absolute: SQLite takes other names for databases in memory and for URIs.
     connection = sqlite3.connect(
-        path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
+        path.absolute(), isolation_level=None, timeout=_PATIENCE, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

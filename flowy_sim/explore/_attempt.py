@@ -183,6 +183,7 @@ _ORDERS = frozenset(
         "poll",
         "effect",
         "call",
+        "a call is overtaken",
         "decision task",
         "activity task",
         "which is first",

@@ -1,6 +1,6 @@
 """Which lines and branches of workflows, and of code that polls by itself, runs have taken.
 
-`sys.monitoring` tells it, which exists since Python 3.12: with a tool ID of its own, beside those
+`sys.monitoring` reports it, which exists since Python 3.12: with a tool ID of its own, beside those
 of debuggers, profilers and coverage.py, and only for the functions concerned. A line is reported
 once, and a branch until both ways were taken, so measuring costs next to nothing.
 
@@ -39,10 +39,10 @@ _WITHOUT_LINE = {"RESUME", "RETURN_GENERATOR", "MAKE_CELL", "COPY_FREE_VARS"}
 """Instructions that begin a function, and are on the line of its ``def``."""
 
 _UNWRITTEN = {"CHECK_EXC_MATCH", "CHECK_EG_MATCH", "WITH_EXCEPT_START"}
-"""Instructions before branches that nobody has written: those of ``except`` and ``with``."""
+"""Instructions before branches that are not in the source: those of ``except`` and ``with``."""
 
 _FAILS = {"LOAD_ASSERTION_ERROR", "LOAD_COMMON_CONSTANT"}
-"""Instructions of an assertion that fails. That none does is no gap."""
+"""Instructions of an assertion that fails. It is not a gap that none of them runs."""
 
 _JUMPS = {
     "POP_JUMP_IF_TRUE": ("{} is true", "{} is false"),

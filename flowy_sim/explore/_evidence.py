@@ -1,8 +1,8 @@
 """What a page about an exploration shows besides its report; it takes more runs, on request only.
 
-A run that fails is continued from points on its way, some times at random: between two turns, and
-after each fault. Where most of these continuations begin to fail, it was lost. The points are the
-same for the same seed, unless the time is up.
+A run that fails is continued with random choices, several times, from points on its way: between
+two turns, and after each fault. Where most of these continuations begin to fail, it was lost. The
+points are the same for the same seed, unless the time is up.
 """
 
 from __future__ import annotations

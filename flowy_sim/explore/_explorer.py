@@ -31,7 +31,7 @@ from flowy_sim.explore._choices import (
     shrink,
 )
 from flowy_sim.explore._code_coverage import CodeCoverage
-from flowy_sim.explore._other_process import OtherProcess
+from flowy_sim.explore._other_process import OtherProcess, OtherProcessError
 from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
 from flowy_sim.explore._user_output import OutputRecorder, silenced
@@ -41,8 +41,6 @@ from flowy_sim.testing._run import Run
 from flowy_sim.testing._worker_client import HeldAnswer
 
 OnProgress = Callable[[int, int, float], None]
-
-
 """Called with the number of runs, the number of states, and the share of the space so far."""
 
 
@@ -51,26 +49,22 @@ _WIDTH = 160
 
 _NUMBERS = re.compile(r"[\d,]+")
 _MOST_WATCHED = 20
-
-
 """The number of runs in which it is watched whether executions grow."""
 
 
 _PROGRESS_EVERY = 0.1
-
-
 """Seconds between two reports of progress."""
 
 
+_REPLAY_AFTER = 0.5
+"""Seconds after which histories begin to be replayed in another process: there are some by then."""
+
+
 _COLLECT_EVERY = 3
-
-
 """Runs between two collections of what the latest runs left, while it is still in the caches."""
 
 
 _COLLECT_ALL_EVERY = 999
-
-
 """Runs between two full collections: an earlier one may have kept what was still in use."""
 
 
@@ -92,6 +86,7 @@ class Explorer:
         runs: the number of runs.
         endings: how executions ended, and how many of them.
         other_process: replays some histories in another process.
+        replays_meanwhile: whether it begins to do so while runs are made.
         code: measures which lines run.
         struck, met: as in `Exploration`.
         notable: the choices of the first run that ended in each way, or met each condition.
@@ -113,6 +108,7 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self.replays_meanwhile = False
         self.code = CodeCoverage()
         self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
@@ -146,6 +142,8 @@ class Explorer:
             if self.runs and self.runs % _COLLECT_EVERY == 0:
                 _collect_garbage(everything=self.runs % _COLLECT_ALL_EVERY == 0)
             failure = self._try_next()
+            if self.replays_meanwhile and failure is None and now - began >= _REPLAY_AFTER:
+                failure = self._look_elsewhere()
         return self.report(began, failure)
 
     def report(self, began: float, failure: Failure | None) -> Exploration:
@@ -238,6 +236,11 @@ class Explorer:
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
 
+    def _look_elsewhere(self) -> Failure | None:
+        self.other_process.begin()
+        error = self.other_process.look()
+        return None if error is None else differs_elsewhere(error)
+
     def _record(self, attempt: Attempt) -> None:
         if not attempt.pruned and attempt.error is None:
             self.other_process.add(attempt.runner)
@@ -269,6 +272,11 @@ class Explorer:
             return deviations(schedule.made) if same else None
 
         return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
+
+
+def differs_elsewhere(error: OtherProcessError) -> Failure:
+    """Return the failure that a workflow decides differently in another process."""
+    return Failure(error, (), (), "replay the history in another process", repeatable=True)
 
 
 class _Pruner:
@@ -347,20 +355,14 @@ _MASK = (1 << 64) - 1
 
 
 _IGNORED = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})
-
-
 """Events whose place in a history makes no difference to deciders."""
 
 
 _NAMED_BY = {"ActivityTask": "activityId", "LambdaFunction": "id"}
-
-
 """The attribute that names what was scheduled, by the prefix of the event types."""
 
 
 Extract = Callable[[WorkflowExecution, Any], object]
-
-
 """Extracts one part of an event that makes a difference to deciders."""
 
 

@@ -60,7 +60,7 @@ class WorkerDiesLate(InjectedFault):
 class WorkerDiesMidway(InjectedFault):
     """A worker dies in the middle of the work: at a heartbeat, or at a `flowy.checkpoint`.
 
-    The code of the activity gets an exception there. It is no `Exception`, but blocks ``finally``
+    The code of the activity gets an exception there. It isn't an `Exception`, but ``finally``
     and ``except BaseException`` do run.
     """
 

@@ -97,6 +97,10 @@ class LoopPool(WorkerPool):
         """Return whether the code polls while it holds a task, and may answer that one next."""
         return any(worker.is_ready_to_answer() for worker in self._loops())
 
+    def wants_turn(self) -> bool:
+        """Return whether the code can go on, whatever there is on task lists."""
+        return any(worker.wants_turn for worker in self._loops())
+
     def advice(self) -> str:
         """Return what to do about a loop that goes round and round; may be empty."""
         found = ((name, worker.advice()) for name, worker in self._named_loops())

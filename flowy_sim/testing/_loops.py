@@ -28,6 +28,7 @@ import inspect
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar, copy_context
+from hashlib import blake2b
 from math import inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ _MOST_SPINS = 20_000
 """How often an event loop goes round without a call until it waits for something to change."""
 
 _SPINS = 1_000
-"""The same, after each change, as long as it makes no call. After so many, others get a turn."""
+"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
@@ -126,7 +127,7 @@ class LoopWorker:
         self.last_call = ""
         self.spins_in = ""
         self._failure: BaseException | None = None
-        self._digest = 0
+        self._digest = blake2b(digest_size=8)
         self.answers: list[object] = []
         self.threads: list[LoopThread] = []
         self._started = 0
@@ -135,6 +136,11 @@ class LoopWorker:
     def process(self) -> LoopWorker:
         """The loop to whose process this code belongs: this one."""
         return self
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether the code has not begun yet."""
+        return self._is_new
 
     def next_thread(self) -> int:
         """Return the number of the next thread."""
@@ -225,17 +231,17 @@ class LoopWorker:
             with no_running_event_loop():
                 discard(abandoned, loops)
 
-    def digest(self) -> int:
-        """Return a number that is the same if the loop has received the same answers.
+    def digest(self) -> tuple[object, ...]:
+        """Return what is the same, in any process, if the loop has received the same answers.
 
         It differs, too, if the code has not been started yet, or waits elsewhere.
         """
         for each in self.answers:
-            self._digest = hash((self._digest, repr(_without_ids(each))))
+            self._digest.update(repr(_without_ids(each)).encode(errors="backslashreplace"))
         self.answers.clear()
         polled = tuple(pause.polled for pause in self._pauses)
         threads = tuple(thread.state() for thread in self.threads)
-        return hash((self._digest, self._is_new, polled, self._wakes_at, threads))
+        return self._digest.digest(), self._is_new, polled, self._wakes_at, threads
 
     # Called by the code, in its greenlet
 
@@ -416,7 +422,7 @@ class LoopWorker:
         self._pauses = [Pause(None)]
         if not self._keeps_state and not self.threads:
             self.answers.clear()
-            self._digest = 0
+            self._digest = blake2b(digest_size=8)
 
     def _note_list(self, polled: PolledList) -> None:
         if polled not in self._lists:

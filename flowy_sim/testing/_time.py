@@ -49,7 +49,7 @@ _MOST_EXPLAINED = 5
 
 _MOST_RESTARTS = 1_000
 _RESTARTS_WITHIN = 60_000
-"""An execution that starts this often within so many simulated milliseconds never ends."""
+"""An execution that starts this often within this many simulated milliseconds never ends."""
 
 
 class EndlessRestartsError(AssertionError):

@@ -149,6 +149,7 @@ class WorkerPools:
 
         self._report_code([code])
         self._loop_names[name] = is_async(code)
+        self._client.loops += 1
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
                 self._add_loop_pool(lambda: self.deployed.loops.get(name, code), name)
@@ -434,7 +435,7 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+        if length < SHORT:  # It will be replayed the next time, too: suspending it saves nothing.
             return decide(workflow, history(), payloads, execution)
         if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)

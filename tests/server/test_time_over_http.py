@@ -151,7 +151,7 @@ def test_a_served_simulation_begins_at_the_current_time() -> None:
     assert Settings(clock="virtual", start="2024-01-01T00:00:00Z").begins_at() == 1_704_067_200_000
 
 
-def test_time_stands_still_while_somebody_holds_a_task(virtual: Endpoint, program: Make) -> None:
+def test_time_stands_still_while_a_worker_holds_a_task(virtual: Endpoint, program: Make) -> None:
     decider, worker = program(virtual), program(virtual)
     decider.prepare()
     decider.start()

@@ -81,6 +81,17 @@ def test_a_missing_file_is_created(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
 
 
+@pytest.mark.parametrize("name", ["file:x.db?mode=memory", "a b%20c?#.db", ":memory:", "~", "-x"])
+def test_a_file_may_have_a_name_that_means_something_else_to_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(_lived(Path(name)))
+    assert len(opened(Path(name))) > 0
+    assert opened(Path(name)) == opened(tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(b"SQLite")
+
+
 def test_an_empty_file_is_treated_as_missing(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     path.touch()

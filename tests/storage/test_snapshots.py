@@ -183,7 +183,7 @@ def test_open_tasks_keep_their_tokens_and_timers_fire(lived: Lived, tmp_path: Pa
     assert {"ActivityTaskCompleted", "TimerFired"} <= set(told)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(6)))
 def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) -> None:
     engine = campaign(seed, crashes=False).engine
     limits = {

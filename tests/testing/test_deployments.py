@@ -102,6 +102,7 @@ def test_a_deployment_in_the_right_order_is_not_blamed(
     assert found.complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [AnswerLate(seconds=5), TaskLate(seconds=5)], ids=repr)
 def test_a_patch_that_arrives_after_going_back_is_not_blamed(late: InjectedFault) -> None:
     def it_is_paid(runner: Runner) -> None:
@@ -230,6 +231,7 @@ def test_an_old_poll_loop_that_gets_the_task_of_a_new_one_is_found() -> None:
     assert 'packed {"item": "lamp"}' in str(failure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loops", "work"),
     [({"work": NEW_WORK}, OLD_WORK), ({"decide": NEW}, NEW_WORK)],

@@ -116,6 +116,7 @@ def runs(cls: type[Workflow]) -> Callable[[Runner], None]:
     return test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "faults"),
     [(TriesAgain, [ActivityFails(most=2)]), (Letters, [ActivityFails(), Signal("enough", "1")])],
@@ -123,7 +124,7 @@ def runs(cls: type[Workflow]) -> Callable[[Runner], None]:
 def test_what_ends_after_its_own_timers_has_ended_in_time(
     cls: type[Workflow], faults: list[InjectedFault]
 ) -> None:
-    found = find(runs(cls), faults=faults, ends_within=True, runs=100, times_out=True)
+    found = find(runs(cls), faults=faults, ends_within=True, runs=60, times_out=True)
     assert found.failure is None, str(found.failure)
 
 
