@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import Integer, Number, code, read_stubs, stub
+from flowy_sim._cli.options import Integer, Number, code, host, port, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 from flowy_sim._cli.write_test import zipped_test
 
@@ -58,14 +58,8 @@ class _FromEnvironment(click.Command):
     cls=_FromEnvironment, epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False}
 )
 @click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=4567,
-    show_default=True,
-    type=Integer(0, 65535),
-    help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
-)
+@host
+@port(4567, ", which is the default with COMMAND")
 @click.option(
     "--clock",
     default="real",
