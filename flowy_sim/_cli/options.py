@@ -49,6 +49,24 @@ freeze = click.option(
 )
 
 
+def domain_option(help: str, default: str | None = None) -> Callable[[Any], Any]:
+    """Return the option for a domain, which has a name.
+
+    Args:
+        help: the help text.
+        default: the default, which the help shows; None for no value.
+    """
+
+    def checked(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value == "":
+            raise click.BadParameter("it is empty; give the name of a domain.")
+        return value
+
+    return click.option(
+        "--domain", default=default, show_default=default is not None, callback=checked, help=help
+    )
+
+
 def region_option(help: str) -> Callable[[Any], Any]:
     """Return the option for an AWS region, which is checked.
 

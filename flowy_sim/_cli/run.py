@@ -147,10 +147,8 @@ class RunOptions(program.SharedOptions):
 @click.option("--realtime", is_flag=True, help="Run in real time, with worker threads.")
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to run the workflow at.")
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
-@click.option(
-    "--domain",
-    help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
-    f"{program.DOMAIN}]",
+@options.domain_option(
+    f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: {program.DOMAIN}]"
 )
 @options.region_option("AWS region, also of --decider, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")

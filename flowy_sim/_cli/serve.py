@@ -34,6 +34,13 @@ Examples:
   flowy-sim serve --stub 'charge:1=result:"paid"' --stub stubs.json"""
 
 
+def _start(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    from flowy._cli.common import read_instant
+
+    instant = read_instant(context, option, text)
+    return None if instant is None else instant.isoformat()
+
+
 def _clocks(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
     usual = ("real", "virtual", "paused", "x10", "x60", "x3600")
     return [clock for clock in usual if clock.startswith(incomplete)]
@@ -73,7 +80,9 @@ class _FromEnvironment(click.Command):
 @click.option(
     "--start",
     metavar="TIME",
-    help="Time at which a clock that is not real begins, in ISO 8601; default: now.",
+    callback=_start,
+    help="Time at which a clock that is not real begins, in ISO 8601, in UTC unless it says "
+    "otherwise; default: now.",
 )
 @click.option(
     "--latency",
@@ -324,6 +333,8 @@ def _settings(
 
     if not others["control_token"] and _source("control_token") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
+    if "" in allow_host:
+        raise click.UsageError("--allow-host is empty; give a host name, or leave the option out.")
     for origin in allow_origin:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise click.UsageError(
