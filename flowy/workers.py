@@ -274,8 +274,6 @@ class WorkflowWorker(Worker):
         if not isinstance(suspended, SuspendedExecutions):
             suspended = SuspendedExecutions(suspended)
         self._suspended = suspended
-        if suspended.limit:
-            self._poll_request["startAtPreviousStartedEvent"] = True
 
     @property
     def types(self) -> list[Type]:
@@ -288,6 +286,8 @@ class WorkflowWorker(Worker):
         Returns:
             Whether there was a task.
         """
+        if self._suspended.limit:
+            self._poll_request["startAtPreviousStartedEvent"] = True
         task = call(self._client, "poll_for_decision_task", self._poll_request)
         token = task.get("taskToken")
         if not token:
