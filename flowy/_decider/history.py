@@ -86,8 +86,6 @@ OPENING_EVENTS = {
     "RequestCancelExternalWorkflowExecutionInitiated": "control",
     "LambdaFunctionScheduled": "id",
 }
-
-
 """Event that begins something: the attribute that holds the key which the workflow gave it."""
 
 
@@ -114,8 +112,6 @@ LINKS = {
     "LambdaFunctionTimedOut": "scheduledEventId",
     "StartLambdaFunctionFailed": "scheduledEventId",
 }
-
-
 """Event that reports an outcome: the attribute that holds the ID of the event that began it.
 
 The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there, if
@@ -124,8 +120,6 @@ the decision itself failed.
 
 
 NOT_FINAL = frozenset({"ChildWorkflowExecutionStarted"})
-
-
 """Linked events that others follow."""
 
 
@@ -141,8 +135,6 @@ DECISION_FAILURES = {
     "CancelWorkflowExecutionFailed": None,
     "ContinueAsNewWorkflowExecutionFailed": None,
 }
-
-
 """Event of a failed decision: the attribute that holds the key of what it would have begun.
 
 A failed cancel request is missing here: the workflow need not know, as its target has ended then.
@@ -150,8 +142,6 @@ A failed cancel request is missing here: the workflow need not know, as its targ
 
 
 EXTERNAL_EVENTS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
-
-
 """Events that come from outside."""
 
 
@@ -169,8 +159,6 @@ _MEMBERS = {name: _attributes_member(name) for name in (*DECISION_EVENTS, *LINKS
 
 
 _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunctionStarted"})
-
-
 """Events that neither concern a workflow nor are written by decisions."""
 
 
@@ -290,8 +278,6 @@ def _was_interrupted(event_type: str, attributes: Mapping[str, Any]) -> bool:
 
 
 RECORDED_AND_LINKED = frozenset({"TimerCanceled"})
-
-
 """An event that a decision writes and that also ends something."""
 
 
@@ -304,8 +290,6 @@ class ArrivedSignal(NamedTuple):
 
 
 CANCEL_REQUEST = ArrivedSignal("", None)
-
-
 """Represents a cancel request among the signals passed to the next run; no signal has this name."""
 
 

@@ -125,8 +125,6 @@ OPEN_LIMITS = {
     "StartChildWorkflowExecution": 1_000,
     "ScheduleLambdaFunction": 1_000,
 }
-
-
 """How many calls of a kind an execution may have open, as documented."""
 
 
@@ -136,14 +134,10 @@ _KIND_LIMITED_BY = {
     "OPEN_CHILDREN_LIMIT_EXCEEDED": "StartChildWorkflowExecution",
     "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED": "ScheduleLambdaFunction",
 }
-
-
 """Cause of a failed decision: the kind of which this execution has too many open."""
 
 
 BATCH_LIMIT = 800_000
-
-
 """Bytes of decisions in one answer before the last one; a request may have 1 MiB."""
 
 
@@ -162,8 +156,6 @@ _KEPT = frozenset(
         "SignalExternalWorkflowExecution",
     }
 )
-
-
 """Decisions that may accompany the one that closes the execution, and make sense then."""
 
 

@@ -373,8 +373,6 @@ _LIMITS = (
     "quiet",
     "report",
 )
-
-
 """The options that are about the exploration and not about each run."""
 
 
@@ -395,8 +393,6 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "quiet": partial(_checks.truth, "quiet"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
-
-
 """The options of `find` itself, and what checks each of them."""
 
 

@@ -42,8 +42,6 @@ from flowy_sim.testing._run import Run
 from flowy_sim.testing._worker_client import HeldAnswer
 
 OnProgress = Callable[[int, int, float], None]
-
-
 """Called with the number of runs, the number of states, and the share of the space so far."""
 
 
@@ -52,32 +50,22 @@ _WIDTH = 160
 
 _NUMBERS = re.compile(r"[\d,]+")
 _MOST_WATCHED = 20
-
-
 """The number of runs in which it is watched whether executions grow."""
 
 
 _PROGRESS_EVERY = 0.1
-
-
 """Seconds between two reports of progress."""
 
 
 _REPLAY_AFTER = 0.5
-
-
 """Seconds after which histories begin to be replayed in another process: there are some by then."""
 
 
 _COLLECT_EVERY = 3
-
-
 """Runs between two collections of what the latest runs left, while it is still in the caches."""
 
 
 _COLLECT_ALL_EVERY = 999
-
-
 """Runs between two full collections: an earlier one may have kept what was still in use."""
 
 
@@ -385,20 +373,14 @@ _MASK = (1 << 64) - 1
 
 
 _IGNORED = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})
-
-
 """Events whose place in a history makes no difference to deciders."""
 
 
 _NAMED_BY = {"ActivityTask": "activityId", "LambdaFunction": "id"}
-
-
 """The attribute that names what was scheduled, by the prefix of the event types."""
 
 
 Extract = Callable[[WorkflowExecution, Any], object]
-
-
 """Extracts one part of an event that makes a difference to deciders."""
 
 
