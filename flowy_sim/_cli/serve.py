@@ -270,6 +270,7 @@ def serve(
     if accept_loss and db is None:
         raise click.UsageError("--accept-loss is for the file of --db; add --db FILE.")
     settings = _settings(**options)
+    # Several commands may run at the same time, each with a server of its own.
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
     try:
@@ -306,6 +307,7 @@ def serve(
         sys.exit(status)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error
+    # Also if the server has never started.
     finally:
         listener.close()
 
@@ -374,6 +376,8 @@ def _given(settings: ServerSettings) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings.simulation.written().items()
+        # A file keeps the settings that it was created with; only what is given can contradict
+        # them.
         if _source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
 
@@ -388,6 +392,7 @@ def _credentials(settings: ServerSettings) -> dict[str, str]:
     region = {"AWS_DEFAULT_REGION": settings.region, "AWS_REGION": settings.region}
     if not settings.secrets:
         return region
+    # Any of the keys will do for a command that runs beside the server.
     access_key, secret = next(iter(settings.secrets.items()))
     return {**region, "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
 
