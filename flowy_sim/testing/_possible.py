@@ -250,7 +250,9 @@ def signal_inputs(hint: Any, payloads: Payloads) -> list[str | None]:
     """
     what = "a signal"
     values = [] if hint is Any else possible_values(hint)
-    found = [payloads.encode_value(what, value) for value in values] or [None]
+    found: list[str | None] = [payloads.encode_value(what, value) for value in values]
+    if not found:
+        found.append(None)
     convert = converter(hint)
     for text in _MALFORMED:
         try:
