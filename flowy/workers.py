@@ -280,10 +280,6 @@ class WorkflowWorker(Worker):
         if not isinstance(suspended, SuspendedExecutions):
             suspended = SuspendedExecutions(suspended)
         self._suspended = suspended
-        # Most decisions then need only the events since the last one. Where the execution is no
-        # longer suspended, the whole history is read.
-        if suspended.limit:
-            self._poll_request["startAtPreviousStartedEvent"] = True
 
     @property
     def types(self) -> list[Type]:
@@ -296,6 +292,10 @@ class WorkflowWorker(Worker):
         Returns:
             Whether there was a task.
         """
+        # Most decisions then need only the events since the last one. Where the execution is no
+        # longer suspended, the whole history is read.
+        if self._suspended.limit:
+            self._poll_request["startAtPreviousStartedEvent"] = True
         task = call(self._client, "poll_for_decision_task", self._poll_request)
         token = task.get("taskToken")
         if not token:

@@ -162,7 +162,7 @@ class FaultEffects:
             for attributes in [each.attributes(event_id)]
         ]
 
-    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str | None]:
         """Return inputs that a signal can have, by the type that the workflow gives it."""
         hint, payloads, registry = Any, PLAIN, self._worker_pools.registry
         for each in self.simulation.engine().executions.values():
