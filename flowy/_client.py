@@ -186,6 +186,9 @@ def connect(
     from botocore.config import Config
     from botocore.exceptions import InvalidRegionError
 
+    if region == "":  # boto3 would sign requests for a region without a name.
+        raise ConfigurationError("invalid region ''; give a region, such as eu-west-1")
+
     config = Config(
         read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections
     )

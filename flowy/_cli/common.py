@@ -32,7 +32,15 @@ class WholeNumber(click.IntRange):
     name = "integer"
 
 
-CHILD_POLICY = click.Choice(CHILD_POLICIES, case_sensitive=False)
+class Constant(click.Choice[str]):
+    """One of the service's constants, such as TERMINATE, in capitals or not."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        """Write it in capitals; click shows all of them in small letters otherwise."""
+        return str(choice).upper()
+
+
+CHILD_POLICY = Constant(CHILD_POLICIES)
 
 INTERRUPTED = 130
 """The exit status of a program that was ended by Ctrl-C."""
@@ -313,5 +321,6 @@ def errors_as_messages() -> Iterator[None]:
             fix = _FIXES["OperationNotPermittedFault"]
         else:
             fix = _FIXES.get(fault_code(error) or "", "")
-        said = str(error).rstrip(".") if fix.startswith(";") else str(error)
+        said = str(error).replace("\n", " ")  # botocore lists what it refuses below each other.
+        said = said.rstrip(".") if fix.startswith(";") else said
         raise click.ClickException(safe_text(f"{said}{fix}")) from error

@@ -21,7 +21,15 @@ from sqlite3 import Connection
 from flowy._safe_text import safe_logger
 from flowy_sim._engine.model import event_types
 from flowy_sim._storage import tables
-from flowy_sim._storage.progress_mark import log_of, loss, lost_file, set_aside_log
+from flowy_sim._storage.progress_mark import (
+    log_has_content,
+    log_of,
+    loss,
+    lost_file,
+    missing_bytes,
+    progress_file_of,
+    set_aside_log,
+)
 from flowy_sim._storage.tables import Row, encode
 
 try:
@@ -130,6 +138,36 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
         raise FileRefusedError(
             f"{path} cannot be created ({reason}); give a file in a folder that can be written."
         ) from error
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that a file may be replaced by another one.
+
+    Raises:
+        FileRefusedError: a server has it open, or left it without closing it.
+    """
+    if progress_file_of(path).exists() or log_has_content(log_of(path)):
+        raise FileRefusedError(
+            f"{path} is in use, or was not closed by the server that used it, and would lose its "
+            "changes; give another file."
+        )
+
+
+def write_complete(path: Path, content: bytes) -> None:
+    """Write any file, complete or not at all; a link stays one, a FIFO or device is written to.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        path.write_bytes(content)
+        return
+    # A name of its own, as in `create`.
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        made = Path(folder, "new")
+        made.write_bytes(content)
+        os.replace(made, target)
 
 
 @contextmanager
@@ -244,7 +282,6 @@ def _check_header(path: Path, said: str) -> None:
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_LENGTH)
-            length = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise FileRefusedError(f"{said} cannot be read: {error.strerror}.") from error
     if header.startswith(_JSON_EXPORT):
@@ -267,8 +304,7 @@ def _check_header(path: Path, said: str) -> None:
             f"reads format {tables.FORMAT}. A development version from before 0.1.0 can serve and "
             "export it."
         )
-    page_size = 65_536 if header[16:18] == b"\0\1" else _number(header[16:18])
-    if length < page_size * _number(header[28:32]):
+    if missing_bytes(path) and not log_has_content(log_of(path)):
         raise _damaged(said, "its end is missing")
 
 
@@ -338,7 +374,9 @@ def refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedErro
             f"{path} cannot be opened ({error}); make the file and its folder writable."
         )
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return FileRefusedError(f"{path} cannot be used: {error}.")
+        return FileRefusedError(
+            f"{path} cannot be used ({error}); see whether its disk works and has room."
+        )
     return _damaged(path, error)
 
 

@@ -130,6 +130,7 @@ class WorkerPools:
         ]
         deciders = [(DECISION_POLL, name) for name in dict.fromkeys(decision_lists)]
         workers = [(ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)]
+        # New activities alone need no new deciders, and new workflows no new workers.
         if prefix and not newer.workflows:
             deciders = []
         if prefix and not newer.activities:
@@ -149,8 +150,10 @@ class WorkerPools:
 
         self._report_code([code])
         self._loop_names[name] = is_async(code)
+        self._client.loops += 1
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
+                # Looked up at each start, so that a loop that is restarted runs what was deployed.
                 self._add_loop_pool(lambda: self.deployed.loops.get(name, code), name)
                 return
             if self._async_loops is None:
@@ -256,6 +259,7 @@ class WorkerPools:
 
     def replace(self, pool: WorkerPool, name: str) -> None:
         """Replace a worker that has died. What it kept in memory is lost."""
+        # All deciders share what is suspended, so all of it is lost.
         pool.replace(name)
         self.suspended.clear()
         self._log_restart(name)
@@ -303,6 +307,7 @@ class WorkerPools:
         """
         newer, self._newer_pools = self._newer_pools, []
         if not newer_stay:
+            # Kept, because one that works on a task still answers it.
             self._stopped += newer
             return
         self.deployed.update(self._newer)
