@@ -122,18 +122,17 @@ class Attempt:
             ConfigurationError: the test itself is wrong, so every other run would fail as well.
         """
         try:
-            test(self.runner)
-            self.runner.check_goals()
-            self._check_liveness()
-            check(self.runner.simulation.engine())
+            with self.runner.scheduler.worker_pools.test_environment():
+                test(self.runner)
+                self.runner.check_goals()
+                self._check_liveness()
+                check(self.runner.simulation.engine())
         except PrunedError:
             self.pruned = True
         except ConfigurationError:
             raise
         except Exception as error:
             self.error = error
-        finally:
-            self.runner.scheduler.worker_pools.discard_loops()
         return self
 
     def _check_liveness(self) -> None:
