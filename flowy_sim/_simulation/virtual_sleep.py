@@ -30,7 +30,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, _base
+from concurrent.futures import Future, ProcessPoolExecutor, _base
 from concurrent.futures.thread import ThreadPoolExecutor, _threads_queues
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -436,11 +436,23 @@ def _wait_for_processes(objects: Any, timeout: float | None = None) -> list[Any]
     return ready
 
 
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Let simulated time wait for the start of a process."""
+    started: Future[None] = Future()
+    _note_process(started)
+    try:
+        yield
+    finally:
+        started.set_result(None)
+
+
 def _start_process(self: BaseProcess) -> None:
     of_pool = is_of_pool(self)
-    _really_start_process(self)
-    if not of_pool:
-        _note_process(self, has_started=True)
+    with _starting():
+        _really_start_process(self)
+        if not of_pool:
+            _note_process(self, has_started=True)
 
 
 def _join_process(self: BaseProcess, timeout: float | None = None) -> None:
@@ -452,8 +464,9 @@ def _join_process(self: BaseProcess, timeout: float | None = None) -> None:
 
 
 def _start_program(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
-    _really_start_program(self, *args, **kwargs)
-    _note_process(self)
+    with _starting():
+        _really_start_program(self, *args, **kwargs)
+        _note_process(self)
 
 
 def _submit_to_process(
