@@ -118,7 +118,7 @@ _ALWAYS_PRESENT = {
 }
 """Operation: a member of every complete reply, as recorded; also of a poll that finds no task.
 
-botocore reads JSON that is cut off as an empty object, so that the first member tells enough.
+botocore reads JSON that is cut off as an empty object, so checking the first member is enough.
 """
 
 
@@ -185,6 +185,9 @@ def connect(
     import boto3
     from botocore.config import Config
     from botocore.exceptions import InvalidRegionError
+
+    if region == "":  # boto3 would sign requests for a region without a name.
+        raise ConfigurationError("invalid region ''; give a region, such as eu-west-1")
 
     config = Config(
         read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections

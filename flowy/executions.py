@@ -212,7 +212,7 @@ def latest(
         UnknownExecutionError: there is no such execution.
     """
     if run_id is not None:
-        return Execution(workflow_id, run_id)
+        return Execution(workflow_id, _checks.text("run_id", run_id, 64))
     for found in list_executions(client, domain, workflow_id=workflow_id):
         return Execution(workflow_id, found["execution"]["runId"])
     raise _unknown(domain, workflow_id, None)
@@ -307,7 +307,7 @@ def _request(
     request["domain"] = _checks.text("domain", domain)
     request["workflowId"] = _checks.text("workflow_id", workflow_id)
     if run_id is not None:
-        request["runId"] = run_id
+        request["runId"] = _checks.text("run_id", run_id, 64)
     try:
         call(client, operation, request)
     except Exception as error:

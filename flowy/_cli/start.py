@@ -139,7 +139,7 @@ def start(
         _found(workflow, text),
         *([RawInput(text)] if text is not None else map(parse_argument, arguments)),
         workflow_id=workflow_id,
-        task_list=task_list or Default.REGISTERED,
+        task_list=Default.REGISTERED if task_list is None else task_list,
         tags=tags or Default.REGISTERED,
         payloads=payloads,
         **{name: value for name, value in settings.items() if value is not None},

@@ -111,8 +111,6 @@ def _called(
 
 
 Closing = Callable[[], Decision]
-
-
 """Returns the decision that closes the execution.
 
 It is called again if the service refuses the decision because new events arrived meanwhile, and

@@ -29,6 +29,13 @@ _STATUSES = (
 )
 
 
+class _Status(click.Choice[str]):
+    """A status, in capitals or not; click would show all of them in small letters."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        return str(choice).upper()
+
+
 def _domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from flowy._cli.common import domains
 
@@ -57,7 +64,7 @@ def _instant(context: click.Context, option: click.Parameter, text: str | None) 
 @click.option(
     "--status",
     metavar="STATUS",
-    type=click.Choice(_STATUSES, case_sensitive=False),
+    type=_Status(_STATUSES),
     help="Filter by status: OPEN, CLOSED, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or "
     "CONTINUED_AS_NEW.",
 )

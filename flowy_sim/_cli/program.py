@@ -21,7 +21,7 @@ DOMAIN = "simulated"
 
 _AT = re.compile(r"(.+)@([0-9]+(?:\.[0-9]+)?)", re.DOTALL)
 
-_WRONG_SECONDS = re.compile(r"@(-[0-9.]+|[0-9.]+(e[0-9]+|ms|s|sec|m|min|h|d))$")
+_WRONG_SECONDS = re.compile(r"@(|-[0-9.]+|[0-9.]+(e[0-9]+|ms|s|sec|m|min|h|d))$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def read_signal(written: str) -> SignalAt:
     SignalAt(name='mail', text='ann@example.org', seconds=None)
 
     Raises:
-        click.UsageError: it ends with seconds in another form, such as ``@60s``.
+        click.UsageError: it has no name, or ends with seconds in another form, such as ``@60s``.
     """
     wrong = _WRONG_SECONDS.search(written)
     if wrong is not None:
@@ -78,6 +78,8 @@ def read_signal(written: str) -> SignalAt:
     timed = _AT.fullmatch(written)
     rest = written if timed is None else timed[1]
     name, equals, text = rest.partition("=")
+    if not name:
+        raise click.UsageError(f"--signal takes NAME, NAME=VALUE or NAME@SECONDS, not {written!r}.")
     return SignalAt(name, text if equals else None, None if timed is None else float(timed[2]))
 
 

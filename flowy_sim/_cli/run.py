@@ -134,13 +134,8 @@ class RunOptions(program.SharedOptions):
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to save the history to, as GetWorkflowExecutionHistory returns it.",
 )
-@click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write a page to, with the timeline and all events: HTML without other files.",
-)
-@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@options.report("with the timeline and all events")
+@options.redact
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
     "--workers",
@@ -152,10 +147,8 @@ class RunOptions(program.SharedOptions):
 @click.option("--realtime", is_flag=True, help="Run in real time, with worker threads.")
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to run the workflow at.")
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
-@click.option(
-    "--domain",
-    help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
-    f"{program.DOMAIN}]",
+@options.domain_option(
+    f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: {program.DOMAIN}]"
 )
 @options.region_option("AWS region, also of --decider, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")

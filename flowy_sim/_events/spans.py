@@ -161,7 +161,7 @@ class Timeline:
         return self.times[self.events[-1]] - self.times[self.events[0]] if self.times else 0
 
     def with_awaited(self, signals: Iterable[str]) -> Timeline:
-        """Return it with rows of signals that are awaited, which no history tells."""
+        """Return it with rows of signals that are awaited, which no history shows."""
         rows = [
             Row(INSTANT, f"{name}?", spans=[Span(INSTANT, self.events[-1])]) for name in signals
         ]
@@ -173,7 +173,7 @@ def read(events: Iterable[Mapping[str, Any]], awaited: Iterable[str] = ()) -> Ti
 
     Args:
         events: wire events in any order, all or some of an execution's.
-        awaited: the names of signals that it waits for, which no history tells.
+        awaited: the names of signals that it waits for, which no history shows.
 
     Raises:
         ValueError: these are not events of a history.

@@ -184,7 +184,7 @@ class RowDrawing:
         return drawn
 
     def has_beat(self, row: DrawnRow) -> bool:
-        """Return whether a row shows a heartbeat, which no event tells."""
+        """Return whether a row shows a heartbeat, which no event records."""
         return row.begins[-1] in self._beats
 
     def _draw(self, row: Row, before: DrawnRow | None = None) -> DrawnRow:

@@ -146,7 +146,7 @@ def text(
         width: number of columns; no line is longer.
         rows: greatest number of rows; if there are more, the first and last ones are drawn.
         ascii: whether to draw with ASCII characters only.
-        awaited: the names of signals that it waits for, which no history tells.
+        awaited: the names of signals that it waits for, which no history shows.
 
     Returns:
         The lines, without a newline at the end.

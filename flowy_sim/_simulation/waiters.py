@@ -136,7 +136,7 @@ class Threads:
             SystemExit: the process was forked from that of the simulation.
         """
         if os.getpid() != self._process:
-            # Not an exception that code catches and tries again: nobody would see what it does.
+            # Not an exception that code catches and tries again: no one would see what it does.
             raise SystemExit(_FORKED)
         if self._is_released:
             self.end_if_released()

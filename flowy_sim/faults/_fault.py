@@ -86,19 +86,43 @@ class FaultTarget(Protocol):
     domain: str
 
     def put_off(self, call: WorkerCall, seconds: float) -> Reply:
-        """Deliver a task, or send an answer, later."""
+        """Deliver a task, or send an answer, later.
+
+        Args:
+            call: the poll that returned the task, or the answer.
+            seconds: the simulated seconds until then.
+
+        Returns:
+            What the worker gets meanwhile: no task, or the reply to its answer.
+        """
         ...
 
     def seconds_until_timeout(self, call: WorkerCall) -> float:
-        """Return the number of seconds after which the task of a call has timed out for sure."""
+        """Return the simulated seconds after which the task of a call has timed out for sure.
+
+        Args:
+            call: the poll that returned the task, or the answer to it.
+        """
         ...
 
     def open_executions(self, workflow_id: str | None) -> list[str]:
-        """Return the workflow IDs of all open executions, or only the given one if it is open."""
+        """Return the workflow IDs of open executions, the oldest first.
+
+        Args:
+            workflow_id: the only one that is of interest; None for all.
+        """
         ...
 
     def choose(self, kind: str, count: int) -> int:
-        """Choose one of several possibilities; see `flowy_sim.Simulation`."""
+        """Let the schedule of the simulation choose one of several possibilities.
+
+        Args:
+            kind: what is chosen, in a few words.
+            count: the number of possibilities.
+
+        Returns:
+            The index of the one that is chosen, from 0.
+        """
         ...
 
     def failure_reason(self, call: WorkerCall) -> str:
@@ -128,7 +152,7 @@ class FaultTarget(Protocol):
         """Return the signals of open executions: the workflow ID, the name and the input."""
         ...
 
-    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str | None]:
         """Return inputs that a signal can have, by the type that the workflow gives it.
 
         Malformed ones are among them.
@@ -172,7 +196,7 @@ class InjectedFault:
     """One kind of fault that is injected on purpose.
 
     A subclass sets the class attributes `title`, `moment` and `operations`, and overrides `strike`
-    or, if its moment is `Moment.TURN`, `happen`.
+    or, if its moment is `Moment.TURN` or `Moment.END`, `happen`.
 
     Attributes:
         most: how many times it may strike in one run, at least 1.
@@ -213,11 +237,20 @@ class InjectedFault:
         return False
 
     def can_strike(self, target: FaultTarget) -> bool:
-        """Return whether it can strike now."""
+        """Return whether it can strike now.
+
+        Args:
+            target: what faults act on.
+        """
         return True
 
     def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
-        """Return whether it can strike a call, of an operation that it can strike."""
+        """Return whether it can strike a call, of an operation that it can strike.
+
+        Args:
+            target: what faults act on.
+            call: the call.
+        """
         return True
 
     def in_a_row(self) -> int:
@@ -225,11 +258,27 @@ class InjectedFault:
         return 1
 
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
-        """Strike a call: return the reply that the worker gets, or raise what it gets instead."""
+        """Strike a call.
+
+        Args:
+            target: what faults act on.
+            call: the call. Nothing has been sent yet; ``call.send()`` sends it.
+
+        Returns:
+            The reply that the worker gets.
+
+        Raises:
+            Exception: what the worker gets instead of a reply.
+            Killed: the worker dies.
+        """
         raise NotImplementedError
 
     def happen(self, target: FaultTarget) -> None:
-        """Strike between two turns, where no call is involved."""
+        """Strike where no call is involved: between two turns, or after an execution has closed.
+
+        Args:
+            target: what faults act on.
+        """
         raise NotImplementedError
 
     def describe(self) -> str:

@@ -149,6 +149,8 @@ def test_the_cancellation_is_requested_after_some_seconds(invoke: Invoke) -> Non
         (["shop:Order", "--decider", "kiosk:decide", *START], "not both"),
         (["--decider", "kiosk:decide", *START, "--realtime"], "simulated time"),
         (["--decider", "kiosk:decide", *START, "--signal", "go@60s"], "not '@60s'"),
+        (["--decider", "kiosk:decide", *START, "--signal", "go@"], "not '@'"),
+        (["--decider", "kiosk:decide", *START, "--domain", ""], "give the name of a domain"),
         (["--setup", "kiosk:register"], "need --decider"),
         (["--decider", "kiosk:decide", *START, "--region", "eu west"], "is not a region; give one"),
     ],

@@ -10,8 +10,9 @@ from flowy_sim._cli.history import _STATUSES
 from flowy_sim._console import actions, served_clock, source
 from flowy_sim._engine import latency
 from flowy_sim._engine.decisions import DECISIONS
+from flowy_sim._engine.engine import OPERATIONS
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
-from flowy_sim._engine.limits import DECISION_RATES
+from flowy_sim._engine.limits import DECISION_RATES, OPERATION_RATES
 from flowy_sim._engine.model import enum, event_types, input_shape, operation_names
 from flowy_sim._engine.registered_types import DEFAULTS
 from flowy_sim._engine.start import STARTED_WITH
@@ -94,6 +95,8 @@ TABLES = {
     "flowy, how executions close": (executions.CLOSED_AS.items(), set(CLOSE_STATUS.items())),
     "flowy, decisions in messages": (causes._KINDS, set(enum("DecisionType"))),
     "engine, rates of decisions": (DECISION_RATES.keys() - DECISIONS.keys(), set()),
+    "engine, rates of operations": (OPERATION_RATES, operation_names()),
+    "engine, operations": (OPERATIONS, operation_names()),
     "engine, decisions": (DECISIONS, set(enum("DecisionType"))),
     "explore, how executions close": (_story._CLOSING, CLOSED),
     "console, statuses to filter by": (source.STATUSES, {"OPEN", *CLOSED}),

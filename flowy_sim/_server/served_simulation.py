@@ -21,10 +21,10 @@ from flowy_sim._engine.lambda_functions import LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.validation import checked
-from flowy_sim._server.clock import ServedClock
+from flowy_sim._server.changeable_clock import ServedClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.engines import ServedEngines
-from flowy_sim._server.presence import (
+from flowy_sim._server.http_presence import (
     ConnectionPoller,
     ConnectionPresence,
     FunctionCall,
@@ -133,7 +133,7 @@ class ServedSimulation:
         name, account, settings: as given.
         region: the default region.
         journal: its own journal.
-        clock: tells the time.
+        clock: the clock that it follows.
         engines: the service in each region.
         presence: the pollers.
         polls: the polls that wait.
