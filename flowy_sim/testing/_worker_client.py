@@ -20,6 +20,7 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import DECISION
+from flowy_sim._simulation.child_processes import ChildProcesses, Work
 from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
@@ -81,6 +82,7 @@ class WorkerClient(Client):
         worker: the name of the worker that takes its turn; empty between turns.
         loop: the poll loop whose turn it is; None if it is that of another worker.
         watchdog: watches the turns of poll loops.
+        processes: the processes that poll loops have started.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
         heartbeat: the number of seconds between two heartbeats of the current work; None for none.
@@ -120,6 +122,7 @@ class WorkerClient(Client):
         self._tasks: dict[str, Reply] = {}
         self.loop: Suspendable | None = None
         self.watchdog = Watchdog(self._blocked, simulation.threads.ignore)
+        self.processes = ChildProcesses(simulation.host.presence.patience)
         self._on_task = on_task
         self._on_answer = on_answer
         self.late: dict[PolledList, deque[Reply]] = {}
@@ -310,6 +313,10 @@ class WorkerClient(Client):
             started.start(starter, really_start)
         finally:
             self._is_calling = False
+
+    def note_process(self, work: Work, *, has_started: bool = False) -> None:
+        """Note that a poll loop has started a process, or may wait for what processes do."""
+        self.processes.note(work, has_started=has_started)
 
     def enter_thread(self, own: LoopThread) -> None:
         """Note that the current thread takes turns."""
