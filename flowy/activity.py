@@ -134,6 +134,7 @@ class ActivityContext:
         with self._turn:
             if details is not None:
                 self._details = details
+            # Once the service does not know the task any more, it never will.
             if not self._known.missed:
                 self._known = self._send(details)
             return self.goes_on
@@ -191,6 +192,7 @@ class ActivityContext:
             return self.goes_on
 
         ended = run_guarded(command, goes_on, grace, cwd, env, capture_output)
+        # None: it was ended because a heartbeat said so.
         if ended is None and self.cancel_requested:
             raise ActivityCanceled(f"the command {command[0]} was ended")
         if ended is None:

@@ -181,6 +181,7 @@ class Result(_AnyArgument, Generic[T_co]):
         workflow; ``.result()`` raises them.
         """
         self._call.cancel()
+        # Calls that have waited for its value as an argument will never get it.
         self._call.decider.arguments.release_dependents()
 
     def __repr__(self) -> str:
@@ -210,6 +211,7 @@ def wait(*results: Result[Any]) -> None:
     Example:
         ``flowy.wait(small, large)``
     """
+    # One after the other: waiting for a call that has ended returns at once.
     for call in _calls(results):
         call.decider.wait_for_any((call,))
 
@@ -299,6 +301,8 @@ def first(*results: Result[Any]) -> Result[Any]:
     if not calls:
         raise ConfigurationError("first needs at least one result to wait for")
     calls[0].decider.wait_for_any(calls)
+    # Several may have ended in the same decision task. The order of their events decides, as it
+    # does when this is replayed.
     return min(
         (result for result in results if call_of(result).done),
         key=lambda result: call_of(result).finished,
@@ -334,6 +338,7 @@ def finish_order(*results: Result[Any]) -> Iterator[Result[Any]]:
     Example:
         ``for each in flowy.finish_order(*colors): self.file(each.result())``
     """
+    # Checked here, because a generator would check when it is first iterated over.
     _calls(results)
     return _in_finish_order(list(results))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli.options import Integer, Number, code, region_option
+from flowy_sim._cli.options import Number, code, host, port, region_option
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -41,14 +41,8 @@ Examples:
     help="Number of requests to the service per second, at most.",
 )
 @code
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=4568,
-    show_default=True,
-    type=Integer(0, 65535),
-    help="Port to listen on; 0 for a free one.",
-)
+@host
+@port(4568)
 def console(
     db: Path | None,
     aws: bool,

@@ -172,14 +172,8 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write a test to that repeats the run that fails, without exploring.",
 )
-@click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write a page to, about what was found, tried and covered: HTML without other "
-    "files.",
-)
-@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@options.report("about what was found, tried and covered")
+@options.redact
 @click.option(
     "--must-happen",
     is_flag=True,

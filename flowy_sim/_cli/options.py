@@ -110,6 +110,43 @@ def _importable(packages: tuple[str, ...]) -> tuple[str, ...]:
     return packages
 
 
+host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+
+redact = click.option(
+    "--redact", is_flag=True, help="Leave inputs, results and details out of the page."
+)
+
+
+def port(default: int, more: str = "") -> Callable[[Any], Any]:
+    """Return the option for the port of a server.
+
+    Args:
+        default: the default.
+        more: what the help adds about port 0.
+    """
+    return click.option(
+        "--port",
+        default=default,
+        show_default=True,
+        type=Integer(0, 65535),
+        help=f"Port to listen on; 0 for a free one{more}.",
+    )
+
+
+def report(shown: str) -> Callable[[Any], Any]:
+    """Return the option for a page about what a command has done.
+
+    Args:
+        shown: what the page shows.
+    """
+    return click.option(
+        "--report",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, writable=True, path_type=Path),
+        help=f"File to write a page to, {shown}: HTML without other files.",
+    )
+
+
 stub = click.option(
     "--stub",
     "stubs",

@@ -134,13 +134,8 @@ class RunOptions(program.SharedOptions):
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to save the history to, as GetWorkflowExecutionHistory returns it.",
 )
-@click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write a page to, with the timeline and all events: HTML without other files.",
-)
-@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@options.report("with the timeline and all events")
+@options.redact
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
     "--workers",

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import Integer, Number, code, read_stubs, stub
+from flowy_sim._cli.options import Integer, Number, code, host, port, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 from flowy_sim._cli.write_test import zipped_test
 
@@ -65,14 +65,8 @@ class _FromEnvironment(click.Command):
     cls=_FromEnvironment, epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False}
 )
 @click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=4567,
-    show_default=True,
-    type=Integer(0, 65535),
-    help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
-)
+@host
+@port(4567, ", which is the default with COMMAND")
 @click.option(
     "--clock",
     default="real",
@@ -276,6 +270,7 @@ def serve(
     if accept_loss and db is None:
         raise click.UsageError("--accept-loss is for the file of --db; add --db FILE.")
     settings = _settings(**options)
+    # Several commands may run at the same time, each with a server of its own.
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
     try:
@@ -312,6 +307,7 @@ def serve(
         sys.exit(status)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error
+    # Also if the server has never started.
     finally:
         listener.close()
 
@@ -380,6 +376,8 @@ def _given(settings: ServerSettings) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings.simulation.written().items()
+        # A file keeps the settings that it was created with; only what is given can contradict
+        # them.
         if _source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
 
@@ -394,6 +392,7 @@ def _credentials(settings: ServerSettings) -> dict[str, str]:
     region = {"AWS_DEFAULT_REGION": settings.region, "AWS_REGION": settings.region}
     if not settings.secrets:
         return region
+    # Any of the keys will do for a command that runs beside the server.
     access_key, secret = next(iter(settings.secrets.items()))
     return {**region, "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
 

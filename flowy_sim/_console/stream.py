@@ -69,12 +69,15 @@ class Streams:
             self._look()
             self._watcher = asyncio.get_running_loop().create_task(self._watch())
         try:
+            # The name in the ID differs after a restart of the server, so everything is then
+            # missed.
             has_missed = bool(last_id) and last_id != self._last_id
             yield self._written({"missed": has_missed}, "hello")
             while not self._is_closed:
                 try:
                     message = await asyncio.wait_for(queue.get(), COMMENT_SECONDS)
                 except TimeoutError:
+                    # An empty line of the stream keeps proxies from closing an idle connection.
                     yield ":\n\n"
                     continue
                 if message is None:
@@ -82,6 +85,7 @@ class Streams:
                 yield message
         finally:
             del self._queues[queue]
+            # While no page is open, watching costs nothing.
             if not self._queues and self._watcher is not None:
                 self._watcher.cancel()
                 self._watcher = None

@@ -26,6 +26,7 @@ from flowy_sim._storage.progress_mark import (
     log_of,
     loss,
     lost_file,
+    missing_bytes,
     progress_file_of,
     set_aside_log,
 )
@@ -281,7 +282,6 @@ def _check_header(path: Path, said: str) -> None:
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_LENGTH)
-            length = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise FileRefusedError(f"{said} cannot be read: {error.strerror}.") from error
     if header.startswith(_JSON_EXPORT):
@@ -304,8 +304,7 @@ def _check_header(path: Path, said: str) -> None:
             f"reads format {tables.FORMAT}. A development version from before 0.1.0 can serve and "
             "export it."
         )
-    page_size = 65_536 if header[16:18] == b"\0\1" else _number(header[16:18])
-    if length < page_size * _number(header[28:32]):
+    if missing_bytes(path) and not log_has_content(log_of(path)):
         raise _damaged(said, "its end is missing")
 
 
@@ -375,7 +374,9 @@ def refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedErro
             f"{path} cannot be opened ({error}); make the file and its folder writable."
         )
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return FileRefusedError(f"{path} cannot be used: {error}.")
+        return FileRefusedError(
+            f"{path} cannot be used ({error}); see whether its disk works and has room."
+        )
     return _damaged(path, error)
 
 

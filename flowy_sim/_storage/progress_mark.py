@@ -43,6 +43,7 @@ _SECTOR = 512
 #: for the interpreter after each.
 _IS_ONE_CALL = hasattr(os, "O_DSYNC") and hasattr(os, "pwrite")
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_DSYNC", 0)
+_HEADER_BYTES = 100
 _LOG_HEADER = struct.Struct(">8I")
 _FRAME_HEADER = struct.Struct(">6I")
 
@@ -184,9 +185,34 @@ def set_aside_log(path: Path) -> None:
 
 
 def _mark_without_log(path: Path) -> ProgressMark:
+    missing = missing_bytes(path)
+    if missing:
+        return _mark_in(path.read_bytes() + bytes(missing))
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(connect(uri, uri=True)) as connection:
         return ProgressMark.read(connection)
+
+
+def _mark_in(content: bytes) -> ProgressMark:
+    """Return the mark in the content of a database, parts of which may be missing."""
+    # SQLite reads no database in memory that says it has a log.
+    without_log = content[:18] + b"\1\1" + content[20:]
+    with closing(connect(":memory:")) as connection:
+        connection.deserialize(without_log)
+        return ProgressMark.read(connection)
+
+
+def missing_bytes(path: Path) -> int:
+    """Return by how much a database is shorter than its first page says.
+
+    While the log is copied to it on a full disk, the pages that are there are written, and none can
+    be added. Nothing is lost then: SQLite reads the others from the log.
+    """
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+        length = os.fstat(file.fileno()).st_size
+    page_size = 65_536 if header[16:18] == b"\0\1" else int.from_bytes(header[16:18], "big")
+    return max(0, page_size * int.from_bytes(header[28:32], "big") - length)
 
 
 def _size(path: Path) -> int:

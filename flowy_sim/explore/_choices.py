@@ -167,7 +167,7 @@ SHRINKING_RUNS = 400
 """The most runs that are made to shrink one failure."""
 
 
-SHRINKING_SECONDS = 20.0
+SHRINKING_SECONDS = 10.0
 """The most seconds that are spent on shrinking one failure."""
 
 
@@ -251,6 +251,10 @@ class Search:
             level += chosen > 0
         self.covered += weight
 
+    def put_back(self, alternative: Alternative) -> None:
+        """Return an alternative to the frontier, because its run was cut short."""
+        self._add(sum(map(bool, alternative.prefix)), alternative)
+
     def split(self, parts: int) -> list[list[Alternative]]:
         """Empty the frontier and return it in equal parts."""
         everything = [each for level in self._levels for each in level]
@@ -286,8 +290,11 @@ class Search:
 Deviations = tuple[Deviation, ...]
 
 
-Fails = Callable[[Deviations], Deviations | None]
-"""Makes a run; returns the deviations that it really made if it fails in the same way."""
+Fails = Callable[[Deviations, float], Deviations | None]
+"""Makes a run; returns the deviations that it really made if it fails in the same way.
+
+The number is when to cut the run short, by `time.perf_counter`.
+"""
 
 
 def shrink(fails: Fails, found: Deviations) -> Deviations:
@@ -311,7 +318,7 @@ def shrink(fails: Fails, found: Deviations) -> Deviations:
             if left == 0 or time.perf_counter() > until:
                 return found
             left -= 1
-            shrunk = fails(candidate)
+            shrunk = fails(candidate, until)
             if shrunk is not None and _size(shrunk) < _size(found):
                 found, simpler = shrunk, True
                 break

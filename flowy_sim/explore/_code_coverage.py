@@ -5,6 +5,7 @@ of debuggers, profilers and coverage.py, and only for the functions concerned. A
 once, and a branch until both ways were taken, so measuring costs next to nothing.
 
 Measured are the functions of a class or of a poll loop, and those that they name of their module.
+What comes with Python, such as `threading.Thread`, and base classes of frameworks are not.
 """
 
 from __future__ import annotations
@@ -159,12 +160,14 @@ class _Function:
     @property
     def key(self) -> tuple[str, str, int]:
         """What identifies the function in another process."""
+        # Without its folder, which can be another one on another machine.
         return Path(self.code.co_filename).name, self.code.co_qualname, self.code.co_firstlineno
 
     def branches_never_taken(self) -> Iterator[tuple[int, str]]:
         """Yield lines that have run, and the ways to others that have that were never taken."""
         for way, number in self.ways.items():
             line, never_ran = way.place[0], self.lines - self.ran
+            # If the line at the other end never ran, the report of lines says so already.
             if (
                 number not in self.taken
                 and line in self.ran
@@ -180,6 +183,8 @@ class _Function:
         for index, (each, following) in enumerate(pairwise(instructions)):
             words, at = _JUMPS.get(each.opname), each.positions
             before = {other.opname for other in instructions[max(0, index - 2) : index]}
+            # Such a branch is not one of the source: every `except` jumps past errors of other
+            # types.
             if words is None or at is None or _UNWRITTEN & before or following.opname in _FAILS:
                 continue
             place = at.lineno or 0, at.end_lineno or 0, at.col_offset or 0, at.end_col_offset or 0
@@ -196,6 +201,7 @@ class _Function:
             linecache.getline(self.code.co_filename, line).encode()
             for line in range(first, last + 1)
         ]
+        # The end first: if the condition is within one line, cutting its beginning moves the end.
         lines[-1] = lines[-1][:end]
         lines[0] = lines[0][begin:]
         source = b" ".join(lines).decode(errors="replace")
@@ -250,6 +256,7 @@ class CodeCoverage:
         self._known.add(code)
         for function in _functions_of(code):
             for each in _with_nested(function.__code__):
+                # Code that was made by `exec` has no source to show.
                 if each not in self._functions and Path(each.co_filename).is_file():
                     self._functions[each] = _Function(each)
                     self._watch(each)
@@ -259,6 +266,7 @@ class CodeCoverage:
         self._monitoring.set_local_events(self._tool, code, events.LINE | events.BRANCH)
 
     def _line_runs(self, code: CodeType, line: int) -> Any:
+        # Reported once is enough: from now on the interpreter runs this line at full speed.
         self._functions[code].ran.add(line)
         return self._monitoring.DISABLE
 
@@ -309,15 +317,25 @@ def _functions_of(code: object) -> Iterator[FunctionType]:
         each = getattr(each, "func", getattr(each, "__func__", each))
         if not isinstance(each, type | FunctionType):
             each = type(each)
-        if id(each) in seen or _NOT_MEASURED.match(each.__module__):
+        module = each.__module__
+        of_python = module.partition(".")[0] in sys.stdlib_module_names
+        if id(each) in seen or of_python or _NOT_MEASURED.match(module):
             continue
         seen.add(id(each))
         if isinstance(each, FunctionType):
             yield each
             waiting += _named_by(each)
         else:
-            waiting += each.__bases__
+            waiting += (base for base in each.__bases__ if not _is_of_framework(base, each))
             waiting += filter(None, map(_function_in, vars(each).values()))
+
+
+def _is_of_framework(base: type, derived: type) -> bool:
+    """Return whether a class was installed, and a class of another package is derived from it."""
+    top, _, _ = base.__module__.partition(".")
+    file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
+    return installed and top != derived.__module__.partition(".")[0]
 
 
 def _function_in(member: object) -> object:

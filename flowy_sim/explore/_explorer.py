@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import marshal
+import math
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
@@ -20,7 +21,7 @@ from flowy._client import Execution
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import TIME, TYPE, Event, event_types
 from flowy_sim._events.schema import attributes_of
-from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
+from flowy_sim.explore._attempt import Attempt, CutShortError, PrunedError, Setup, Test, failure_key
 from flowy_sim.explore._choices import (
     DeviatingSchedule,
     Deviation,
@@ -141,7 +142,7 @@ class Explorer:
                 self.on_progress(self.runs, len(self.states), self.search.covered)
             if self.runs and self.runs % _COLLECT_EVERY == 0:
                 _collect_garbage(everything=self.runs % _COLLECT_ALL_EVERY == 0)
-            failure = self._try_next()
+            failure = self._try_next(began + seconds)
             if self.replays_meanwhile and failure is None and now - began >= _REPLAY_AFTER:
                 failure = self._look_elsewhere()
         return self.report(began, failure)
@@ -227,11 +228,16 @@ class Explorer:
             output=tuple(story.output(output.lines, self._full_story)),
         )
 
-    def _try_next(self) -> Failure | None:
+    def _try_next(self, until: float) -> Failure | None:
         alternative, schedule = self.search.next()
+        # The first run is made in full: without one, nothing can be said.
+        pruner = _Pruner(self.states, schedule, until if self.runs else math.inf)
         self.runs += 1
-        pruner = _Pruner(self.states, schedule)
         attempt = Attempt(self._setup, schedule, pruner, on_code=self.code.add).run(self._test)
+        if attempt.cut_short:
+            self.search.put_back(alternative)
+            self.runs -= 1
+            return None
         self.search.add_alternatives(alternative, schedule.made)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
@@ -265,9 +271,9 @@ class Explorer:
     def _shrunk(self, attempt: Attempt, error: BaseException) -> Failure:
         expected = failure_key(error)
 
-        def fails(given: tuple[Deviation, ...]) -> tuple[Deviation, ...] | None:
+        def fails(given: tuple[Deviation, ...], until: float) -> tuple[Deviation, ...] | None:
             schedule = DeviatingSchedule(given)
-            error = Attempt(self._setup, schedule).run(self._test).error
+            error = Attempt(self._setup, schedule, partial(_cut_short, until)).run(self._test).error
             same = error is not None and failure_key(error) == expected
             return deviations(schedule.made) if same else None
 
@@ -284,15 +290,22 @@ class _Pruner:
 
     A run that reaches a state again which is its own makes no progress. It goes on until it has
     taken too many turns, so that it is reported.
+
+    Args:
+        seen: the states that runs have reached.
+        schedule: the choices of the run.
+        until: when to cut it short, by `time.perf_counter`.
     """
 
-    def __init__(self, seen: set[int], schedule: PrefixSchedule) -> None:
+    def __init__(self, seen: set[int], schedule: PrefixSchedule, until: float) -> None:
         self._seen = seen
         self._schedule = schedule
         self._fingerprints: Fingerprints | None = None
         self._own: set[int] = set()
+        self._until = until
 
     def __call__(self, runner: Runner) -> None:
+        _cut_short(self._until, runner)
         if not self._schedule.is_past_prefix:
             return  # Up to there it repeats the run whose alternative it is.
         if self._fingerprints is None:
@@ -304,6 +317,11 @@ class _Pruner:
             raise PrunedError
         self._seen.add(state)
         self._own.add(state)
+
+
+def _cut_short(until: float, _: Runner) -> None:
+    if time.perf_counter() > until:
+        raise CutShortError
 
 
 def _ending(run: Run) -> str:

@@ -152,7 +152,7 @@ class FaultTarget(Protocol):
         """Return the signals of open executions: the workflow ID, the name and the input."""
         ...
 
-    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str | None]:
         """Return inputs that a signal can have, by the type that the workflow gives it.
 
         Malformed ones are among them.

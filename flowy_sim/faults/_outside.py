@@ -192,7 +192,8 @@ class Signal(_FromOutside):
         name: the signal's name.
         input: its input, as text; None for no input.
         any_value: whether it may carry any value, apart from `input`: values of the type that the
-            workflow gives to the signal, and malformed ones.
+            workflow gives to the signal, and malformed ones. Without `input`, the first of these
+            values is the simplest one.
         eventually: whether it arrives in every run: at the latest when nothing else is left to do.
         workflow_id: the execution's workflow ID; None for the oldest open execution.
     """
@@ -216,7 +217,9 @@ class Signal(_FromOutside):
         request: dict[str, Any] = {"workflowId": workflow_id, "signalName": self.name}
         text = self.input
         if self.any_value:
-            inputs = [text, *target.signal_inputs(workflow_id, self.name)]
+            inputs = target.signal_inputs(workflow_id, self.name)
+            if text is not None:
+                inputs = list(dict.fromkeys([text, *inputs]))
             text = inputs[target.choose(f"the value of {self.name!r}", len(inputs))]
         if text is not None:
             request["input"] = text

@@ -85,6 +85,11 @@ class LoopPool(WorkerPool):
             }
         return list(self._threads.values())
 
+    @property
+    def last_call(self) -> str:
+        """The operation that the code has called last; may be empty."""
+        return self._alive[0].last_call if self._alive else ""
+
     def kill(self) -> None:
         """Replace the process: the loop and all its threads."""
         self.restart()

@@ -107,6 +107,7 @@ def replay_loop(
     __tracebackhide__ = True
     arguments = code, events, tolerance or Tolerance(), same_list, freeze
     run_id = f"replayed-run-{next(_numbers)}"
+    # Many histories come without IDs. A new run ID is safe: no table of the decider knows it.
     if not execution.run_id:
         return _replay(Execution(execution.workflow_id, run_id), *arguments)
     try:
@@ -160,6 +161,8 @@ def _present(replay: Replay, runner: Runner) -> None:
             opened = runner.simulation.engine().executions[started["runId"]]
             while opened.is_open and replay.goes_on():
                 instant = turn_loop.next_instant()
+                # What comes then is the time-out of the execution that only stands for the decision
+                # task.
                 is_last = instant is None or instant >= opened.started_at + 1000 * _YEAR
                 if not turn_loop.take_turn() and (is_last or not turn_loop.skip_time()):
                     break
@@ -268,6 +271,7 @@ class Replay:
         if operation == "GetWorkflowExecutionHistory" and self._task is not None:
             reply = self._events_page(members, 1, self._task.started_id)
             return {name: reply[name] for name in reply if name in ("events", "nextPageToken")}
+        # Deciders register and look up types before they poll. No history can answer that.
         if operation in _REGISTER or _ON_TYPES.fullmatch(operation):
             with suppress(Fault):
                 return self._call_on_types(operation, members)
@@ -287,8 +291,10 @@ class Replay:
         if operation != _ANSWER:
             return {**members, "domain": DOMAIN}
         token = members["taskToken"]
+        # Another token is that of a task that has been given up.
         if token == self._token:
             self._compare(members.get("decisions") or [])
+        # Whatever it decides ends the short execution that stands for this decision task.
         return {"taskToken": token, "decisions": [_COMPLETE]}
 
     def received(self, operation: str, members: Reply, reply: Reply, simulated: datetime) -> Reply:

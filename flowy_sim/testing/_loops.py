@@ -108,6 +108,7 @@ class LoopWorker:
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
         self._own_client = client.client_of_loop()
         self._code = made(code, self._own_client)
+        # An instance may keep something from call to call; a function is assumed not to.
         self._keeps_state = self._code is not code
         self._client = client
         self._lists = lists
@@ -176,6 +177,7 @@ class LoopWorker:
         polling = [pause for pause in self._pauses if pause.polled is not None]
         if not held or not polling:
             return False
+        # Once for each task: the loop may be polling ahead without end.
         self._held.clear()
         self._stranger = polling[0]
         return True
@@ -190,6 +192,7 @@ class LoopWorker:
 
         self._is_new = False
         current = self._greenlet
+        # The loop has returned, so it is called again.
         if current is None:
             self._release(self._pauses[0])
             self._pauses = []
@@ -253,6 +256,7 @@ class LoopWorker:
         self._note_list(polled)
         pause = Pause(polled)
         others, self._pauses = self._pauses, [pause]
+        # After a task, the turn ends at the next poll, so that other workers get theirs.
         while self._client.received or not self._may_be_answered(pause):
             self._suspend()
         self._pauses = others
@@ -346,6 +350,7 @@ class LoopWorker:
     def fail(self, error: BaseException) -> None:
         """Note that a call of the code fails: if a fault has struck a poll, it may poll again."""
         self.answers.append(type(error).__name__)
+        # Code that meets an error usually polls again, and then must not wait for a change.
         if is_injected(error):
             self._gone_on += 1
 
@@ -420,6 +425,7 @@ class LoopWorker:
         abandon([loop for loop in self._event_loops if not loop.is_closed()])
         self._event_loops = []
         self._pauses = [Pause(None)]
+        # It begins from scratch, so what it received before makes no difference any more.
         if not self._keeps_state and not self.threads:
             self.answers.clear()
             self._digest = blake2b(digest_size=8)
@@ -434,6 +440,7 @@ class LoopWorker:
         if self._client.received:
             return False
         waiting = self._client.waiting()
+        # Several coroutines may poll the list. The schedule chooses which of them gets the task.
         found = [pause for pause in self._pauses if pause.polled in waiting]
         if found:
             self._gone_on += 1

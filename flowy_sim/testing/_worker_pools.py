@@ -7,10 +7,11 @@ Old and new code may run side by side for a while, in pools of their own.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -130,6 +131,7 @@ class WorkerPools:
         ]
         deciders = [(DECISION_POLL, name) for name in dict.fromkeys(decision_lists)]
         workers = [(ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)]
+        # New activities alone need no new deciders, and new workflows no new workers.
         if prefix and not newer.workflows:
             deciders = []
         if prefix and not newer.activities:
@@ -152,6 +154,7 @@ class WorkerPools:
         self._client.loops += 1
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
+                # Looked up at each start, so that a loop that is restarted runs what was deployed.
                 self._add_loop_pool(lambda: self.deployed.loops.get(name, code), name)
                 return
             if self._async_loops is None:
@@ -183,7 +186,26 @@ class WorkerPools:
             if isinstance(pool, LoopPool):
                 pool.discard()
         self._client.end_threads()
+        self._client.processes.end()
         self._simulation.threads.release()
+
+    @contextmanager
+    def test_environment(self, *, mocked: bool = True) -> Iterator[None]:
+        """Let the SWF clients of the test itself call the simulation, never AWS; end its loops.
+
+        Args:
+            mocked: whether to let them, if boto3 is imported. Otherwise there are none yet.
+        """
+        mock: AbstractContextManager[object] = nullcontext()
+        if mocked and "botocore.client" in sys.modules:
+            from flowy_sim._clients.mock_swf import mock_swf
+
+            mock = mock_swf(self._simulation)
+        with mock:
+            try:
+                yield
+            finally:
+                self.discard_loops()
 
     @contextmanager
     def loop_environment(self) -> Iterator[None]:
@@ -257,6 +279,7 @@ class WorkerPools:
 
     def replace(self, pool: WorkerPool, name: str) -> None:
         """Replace a worker that has died. What it kept in memory is lost."""
+        # All deciders share what is suspended, so all of it is lost.
         pool.replace(name)
         self.suspended.clear()
         self._log_restart(name)
@@ -304,6 +327,7 @@ class WorkerPools:
         """
         newer, self._newer_pools = self._newer_pools, []
         if not newer_stay:
+            # Kept, because one that works on a task still answers it.
             self._stopped += newer
             return
         self.deployed.update(self._newer)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -359,3 +363,19 @@ def test_a_worker_that_dies_of_an_answer_that_arrives_twice_is_replaced(seconds:
     found = find(test, faults=[AnsweredTwice()])
     assert found.failure is None, str(found.failure)
     assert not found.never_struck
+
+
+def test_what_is_found_does_not_depend_on_the_hash_seed() -> None:
+    found = [
+        subprocess.run(
+            [sys.executable, "-m", "tests.support.explored_loop"],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert found[0].startswith("60 ")
