@@ -20,14 +20,8 @@ Table = Mapping[tuple[str, str], str]
 
 
 NEW = "new"
-
-
 SCHEDULED = "scheduled"
-
-
 STARTED = "started"
-
-
 CLOSED = "closed"
 
 

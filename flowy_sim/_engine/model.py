@@ -64,11 +64,7 @@ Event = tuple[Any, ...]
 
 
 TIME = 0
-
-
 TYPE = 1
-
-
 FIRST_MEMBER = 2
 
 

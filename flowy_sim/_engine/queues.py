@@ -190,8 +190,6 @@ class TimerQueue:
 
 
 DECISION = "decision task"
-
-
 ACTIVITY = "activity task"
 
 

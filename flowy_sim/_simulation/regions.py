@@ -9,8 +9,6 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.queues import ACTIVITY, DECISION, ListName
 
 DECISION_POLL = "PollForDecisionTask"
-
-
 ACTIVITY_POLL = "PollForActivityTask"
 
 
