@@ -138,9 +138,10 @@ def spelled(value: Any) -> str:
 
 def _spelled_members(members: dict[str, Any]) -> str:
     spell, other = _SPELL.get, json.dumps
+    items = sorted(members.items()) if len(members) > 1 else members.items()
     parts = [
         f"{quoted(name)}:{spell(type(value), other)(value)}"
-        for name, value in sorted(members.items())
+        for name, value in items
         if value is not None
     ]
     return f"{{{','.join(parts)}}}"

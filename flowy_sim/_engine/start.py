@@ -71,17 +71,17 @@ def resolve(
     Raises:
         UndefinedSettingError: for the first required setting without a value.
     """
-    defaults = registered.defaults
+    get, get_default = given.get, registered.defaults.get
     settings = {}
     for setting, default in required.items():
-        value = given.get(setting)
+        value = get(setting)
         if value is None:
-            value = defaults.get(default)
+            value = get_default(default)
             if value is None:
                 raise UndefinedSettingError(setting)
         settings[setting] = value
     for setting, default in optional.items():
-        value = given.get(setting, defaults.get(default))
+        value = get(setting) or get_default(default)
         if value is not None:
             settings[setting] = value
     return settings
