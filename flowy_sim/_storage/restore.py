@@ -29,7 +29,7 @@ from flowy_sim._events.invariants import check
 from flowy_sim._simulation.settings import Settings, check_account, check_mode, check_name
 from flowy_sim._storage import schema
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.schema import Row, decode_events, type_state
+from flowy_sim._storage.schema import EventLayout, Row, type_state
 
 #: Number of executions that a domain may have had: as many run IDs are generated to restore it.
 MOST_STARTED = 100_000_000
@@ -142,15 +142,19 @@ def read_engines(
     for restore, domain, _, (kind, _, state) in rows("types"):
         restore.type(domain, kind, **json.loads(state))
     for restore, domain, domain_id, (number, state) in rows("executions"):
-        workflow_id, run_id, close_number, places, summary = json.loads(state)
+        workflow_id, run_id, close_number, places, summary, time_out = json.loads(state)
         places = {int(scheduled_id): place for scheduled_id, place in places.items()}
         execution = restore.execution(domain, number, workflow_id, run_id, close_number, places)
         executions[domain_id, number] = execution
+        if time_out is not None:
+            key, at = time_out
+            restore.effect(key, at, schema.TIME_OUT, [execution])
         if summary is not None and not whole:
             closed[execution] = restore, summary, []
-    history = _read_history(connection, domains, executions, closed)
+    layout = EventLayout.read(connection)
+    history = _read_history(connection, layout, domains, executions, closed)
     for execution, (restore, summary, texts) in closed.items():
-        restore.closed(execution, StoredEvents(texts, summary["length"]), summary)
+        restore.closed(execution, StoredEvents(layout, texts, summary["length"]), summary)
     for restore, _, domain_id, (number, scheduled_id, at, details) in rows("heartbeats"):
         restore.heartbeat(executions[domain_id, number], scheduled_id, at, json.loads(details))
 
@@ -175,6 +179,7 @@ def read_engines(
 
 def _read_history(
     connection: Connection,
+    layout: EventLayout,
     domains: Mapping[int, tuple[Restore, Domain] | None],
     executions: Mapping[tuple[int, int], WorkflowExecution],
     closed: Mapping[WorkflowExecution, tuple[Restore, dict[str, Any], list[str]]],
@@ -190,7 +195,7 @@ def _read_history(
         if execution in closed:
             closed[execution][2].append(events)
         else:
-            restore.events(execution, decode_events(events))
+            restore.events(execution, layout.decode(events))
     return rows
 
 
@@ -239,6 +244,7 @@ class StoredEvents(Sequence[Event]):
     A server reads only the first and the last event of a closed execution when it starts.
 
     Args:
+        layout: of the events in the file.
         texts: the events as they are stored, in their order.
         length: number of events.
 
@@ -246,12 +252,13 @@ class StoredEvents(Sequence[Event]):
         LookupError, TypeError, ValueError: the first or the last event cannot be decoded.
     """
 
-    __slots__ = ("_events", "_first", "_last", "_length", "_texts")
+    __slots__ = ("_decode", "_events", "_first", "_last", "_length", "_texts")
 
-    def __init__(self, texts: Sequence[str], length: int) -> None:
-        first = decode_events(texts[0])
+    def __init__(self, layout: EventLayout, texts: Sequence[str], length: int) -> None:
+        self._decode = layout.decode
+        first = self._decode(texts[0])
         self._first = first[0]
-        self._last = (first if len(texts) == 1 else decode_events(texts[-1]))[-1]
+        self._last = (first if len(texts) == 1 else self._decode(texts[-1]))[-1]
         self._length = length
         self._texts = texts
         self._events: list[Event] | None = None
@@ -271,7 +278,7 @@ class StoredEvents(Sequence[Event]):
         if index == self._length - 1:
             return self._last
         if self._events is None:
-            self._events = [event for text in self._texts for event in decode_events(text)]
+            self._events = [event for text in self._texts for event in self._decode(text)]
             self._texts = ()
         return self._events[index]
 

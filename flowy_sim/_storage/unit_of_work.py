@@ -23,11 +23,12 @@ from flowy_sim._storage import schema
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.restore import Places, StoredSimulation, read_domain_ids, read_engines
 from flowy_sim._storage.schema import (
+    TIME_OUT,
+    EventLayout,
     Row,
     argument_state,
     domain_state,
     encode,
-    encode_events,
     execution_of,
     execution_state,
     type_state,
@@ -87,14 +88,16 @@ class UnitOfWork:
 
     Args:
         ids: assigns the IDs of rows.
+        layout: of the events in the file.
 
     Attributes:
         ids: as given.
         changes: number of changes that it makes.
     """
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, layout: EventLayout) -> None:
         self.ids = ids
+        self._layout = layout
         self.changes = 0
         self._ended: list[Row] = []
         self._put: dict[str, list[Row]] = {table: [] for table in schema.COLUMNS}
@@ -128,11 +131,13 @@ class UnitOfWork:
         self,
         row: ExecutionRow,
         execution: WorkflowExecution,
+        time_out: tuple[int, int] | None,
         places: Mapping[str, int] | None = None,
         closed_before: int = 0,
     ) -> None:
         """Write an execution, without its events; see `execution_state`."""
-        self.put("executions", *row, encode(execution_state(execution, places, closed_before)))
+        state = execution_state(execution, time_out, places, closed_before)
+        self.put("executions", *row, encode(state))
 
     def put_effect(
         self, row: ExecutionRow, key: int, at: int, effect: Effect, started_before: int = 0
@@ -170,7 +175,7 @@ class UnitOfWork:
             sqlite3.Error: it cannot be written, and nothing has been.
         """
         history = [
-            (row, domain, number, encode_events(events))
+            (row, domain, number, self._layout.encode(events))
             for row, domain, number, events in self._events
         ]
         connection.execute("BEGIN IMMEDIATE")
@@ -252,18 +257,27 @@ class StoredEngine:
                 unit.delete("types", ids.domain(number, domain.name), kind, encode(type_key))
             else:
                 unit.put_type(ids.domain(number, domain.name), registered)
+        time_outs = {
+            effect.arguments[0]: (key, at)
+            for key, at, effect in changes.effects
+            if effect.kind == TIME_OUT
+        }
         for execution in changes.executions:
-            unit.put_execution(row(execution), execution)
+            unit.put_execution(row(execution), execution, time_outs.get(execution))
         for execution, events in changes.events:
             row_id = unit.append(row(execution), events)
             self._history.setdefault(execution, array("q")).append(row_id)
         for key, effect in changes.effects_over:
+            if effect.kind == TIME_OUT:
+                continue
             unit.delete("effects", *row(execution_of(effect.arguments[0])), key)
             for referred in _outlived(effect):
                 self._referred[referred] -= 1
                 if not self._referred[referred]:
                     del self._referred[referred]
         for key, at, effect in changes.effects:
+            if effect.kind == TIME_OUT:
+                continue
             unit.put_effect(row(execution_of(effect.arguments[0])), key, at, effect)
             self._referred.update(_outlived(effect))
         for task in changes.heartbeats:
@@ -293,10 +307,12 @@ class Session:
 
     Args:
         ids: assigns the IDs of rows.
+        layout: of the events in the file.
     """
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, layout: EventLayout) -> None:
         self._ids = ids
+        self._layout = layout
         self._simulations: dict[SimulationKey, StoredSimulation] = {}
         self._engines: dict[tuple[SimulationKey, str], StoredEngine] = {}
         self._touched: dict[tuple[SimulationKey, str], None] = {}
@@ -350,7 +366,7 @@ class Session:
 
     def unit_of_work(self) -> UnitOfWork:
         """Return what has changed since this was last called."""
-        unit = UnitOfWork(self._ids)
+        unit = UnitOfWork(self._ids, self._layout)
         unit.changes, self._changes = self._changes, 0
         for number in self._ended:
             unit.end(number)

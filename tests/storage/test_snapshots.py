@@ -306,7 +306,7 @@ def test_no_file_is_created_for_an_invalid_snapshot(lived: Lived, tmp_path: Path
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (schema.FORMAT + 1, "was written by a newer version of flowy-sim, in format 3"),
+        (schema.FORMAT + 1, "was written by a newer version of flowy-sim, in format 4"),
         (schema.FORMAT - 1, r"A development version from before 0\.1\.0 can serve and export it"),
     ],
 )
