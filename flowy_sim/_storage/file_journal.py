@@ -41,7 +41,7 @@ from flowy_sim._storage.journal import (
     SimulationKey,
 )
 from flowy_sim._storage.restore import read_engines, read_simulations
-from flowy_sim._storage.schema import EventLayout
+from flowy_sim._storage.tables import EventLayout
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
 from flowy_sim._storage.writable_file import WritableFile
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from flowy_sim._engine.limits import Limits
 from flowy_sim._engine.model import event_types
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
@@ -46,7 +46,7 @@ def altered(path: Path, copy: Path, alter: Callable[[Rows], object]) -> Path:
     alter(content)
     shutil.copyfile(path, copy)
     with closing(sqlite3.connect(copy)) as connection, connection:
-        for table, columns in schema.COLUMNS.items():
+        for table, columns in tables.COLUMNS.items():
             connection.execute(f"DELETE FROM {table}")
             encoded = [
                 tuple(
@@ -57,7 +57,7 @@ def altered(path: Path, copy: Path, alter: Callable[[Rows], object]) -> Path:
                 )
                 for row in content[table]
             ]
-            schema.put(connection, table, encoded)
+            tables.put(connection, table, encoded)
     return copy
 
 
@@ -184,7 +184,7 @@ def test_open_tasks_keep_their_tokens_and_timers_fire(lived: Lived, tmp_path: Pa
     assert {"ActivityTaskCompleted", "TimerFired"} <= set(told)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(6)))
 def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) -> None:
     engine = campaign(seed, crashes=False).engine
     limits = {
@@ -307,8 +307,8 @@ def test_no_file_is_created_for_an_invalid_snapshot(lived: Lived, tmp_path: Path
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (schema.FORMAT + 1, "was written by a newer version of flowy-sim, in format 4"),
-        (schema.FORMAT - 1, r"A development version from before 0\.1\.0 can serve and export it"),
+        (tables.FORMAT + 1, "was written by a newer version of flowy-sim, in format 4"),
+        (tables.FORMAT - 1, r"A development version from before 0\.1\.0 can serve and export it"),
     ],
 )
 def test_another_format_is_refused(
@@ -397,11 +397,7 @@ def wrong(content: Rows, table: str, alter: Callable[[list[Any]], object]) -> Ro
         ("history", lambda row: row[3][0].__setitem__(1, "Nothing"), "Nothing"),
         ("history", lambda row: set_member(row[3][0], "input", 5), "class java.lang.Short"),
         ("history", lambda row: set_member(row[3][0], "childPolicy", "KEEP"), "enum value set"),
-        (
-            "history",
-            lambda row: set_member(row[3][0], "childPolicy", None),
-            "not as the service writes",
-        ),
+        ("history", lambda row: set_member(row[3][0], "childPolicy", None), "not as the service"),
         ("effects", lambda row: row.__setitem__(4, "miracle"), "is not a kind of effect"),
         ("heartbeats", lambda row: row.__setitem__(4, 5), "class java.lang.Short"),
     ],
