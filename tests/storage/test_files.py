@@ -140,7 +140,7 @@ def test_one_of_several_servers_gets_a_new_file(tmp_path: Path) -> None:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(6)
+            for _ in range(4)
         ]
         for server in servers:
             assert server.stdout is not None
