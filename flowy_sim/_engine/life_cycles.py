@@ -123,6 +123,11 @@ def step(table: Table, state: str, event: str) -> str:
 NO_TIMEOUT = "NONE"
 
 
+#: What is open where nothing is: an execution has a dict of its own only for what it has opened.
+#: Nothing is ever put into this one.
+NOTHING: dict[Any, Any] = {}
+
+
 class OpenItem:
     """Something that is open in an execution.
 

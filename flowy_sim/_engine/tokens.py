@@ -64,7 +64,9 @@ class Tokens:
 
     def run_id(self) -> str:
         """Return a new run ID of 46 characters."""
-        return self._prefix + base64.b64encode(self._random.randbytes(32)).decode()
+        # As `randbytes` and `b64encode` do it, without their calls.
+        number = self._random.getrandbits(256).to_bytes(32, "little")
+        return self._prefix + binascii.b2a_base64(number, newline=False).decode()
 
     def skip(self, count: int) -> None:
         """Continue after a number of run IDs that were made before."""
