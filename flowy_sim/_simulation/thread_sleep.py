@@ -11,6 +11,7 @@ from functools import partial
 from math import inf
 
 from flowy._safe_text import safe_logger
+from flowy_sim._simulation.child_processes import Work
 from flowy_sim._simulation.time_skipping import Sleep
 from flowy_sim._simulation.virtual_sleep import place_of_wait, virtual_sleep
 from flowy_sim._simulation.waiters import Threads, computes
@@ -64,6 +65,9 @@ class SleepingThreads:
         if threading.current_thread() is not self._test or self._threads.current().tasks:
             self._threads.adopt(thread)
         really_start()
+
+    def note_process(self, work: Work, *, has_started: bool = False) -> None:
+        """Do nothing: time waits for a thread that holds a task, whatever that waits for."""
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""

@@ -163,7 +163,7 @@ def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: st
 
 @pytest.mark.slow
 def test_a_decider_and_a_worker_are_explored(invoke: Invoke) -> None:
-    found = invoke(*EXPLORE, *START, "--runs", "200", "--seconds", "20")
+    found = invoke(*EXPLORE, *START, "--runs", "60", "--seconds", "60")
     assert (found.exit_code, "No failure" in found.output) == (0, True), found.output
 
 

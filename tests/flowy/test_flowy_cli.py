@@ -89,6 +89,8 @@ def test_a_domain_is_registered_once(client: Any) -> None:
         0,
         "The domain flowy exists already; it keeps closed executions for 30 days.\n",
     )
+    configuration = client.describe_domain(name=DOMAIN)["configuration"]
+    assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 
 
 @pytest.mark.parametrize("period", ["NONE", "0"])
@@ -99,8 +101,6 @@ def test_a_domain_that_exists_may_retain_nothing(client: Any, period: str) -> No
         0,
         "The domain brief exists already; it keeps closed executions for 0 days.\n",
     )
-    configuration = client.describe_domain(name=DOMAIN)["configuration"]
-    assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 
 
 @pytest.mark.usefixtures("_project")

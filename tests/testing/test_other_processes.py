@@ -111,6 +111,11 @@ class ByModuleState(Purchase):
 
 
 @pytest.fixture(autouse=True)
+def replayed_elsewhere() -> None:
+    """Replay histories in another process, as users do."""
+
+
+@pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     forget_replayed()
     yield
