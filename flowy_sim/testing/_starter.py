@@ -24,6 +24,7 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._registry import (
     Registry,
@@ -36,7 +37,6 @@ from flowy_sim.testing._run import EventFeed
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._worker_client import advice_on_domain, advice_on_region
 
 
 class WorkerSetup:
