@@ -24,7 +24,7 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
-from flowy_sim.testing._elsewhere import advice_on_domain, advice_on_region
+from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._registry import (
     Registry,

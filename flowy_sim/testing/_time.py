@@ -45,8 +45,6 @@ _LOOK = 0.01
 
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
-
-
 _MOST_RESTARTS = 1_000
 _RESTARTS_WITHIN = 60_000
 """An execution that starts this often within this many simulated milliseconds never ends."""

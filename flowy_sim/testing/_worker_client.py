@@ -28,9 +28,9 @@ from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
 from flowy_sim.faults._injector import FaultInjector
-from flowy_sim.testing._elsewhere import Elsewhere
 from flowy_sim.testing._loop_threads import LoopThread
 from flowy_sim.testing._loops import LoopWorker
+from flowy_sim.testing._other_places import OtherPlaces
 from flowy_sim.testing._watchdog import Watchdog
 from flowy_sim.testing._worker_pool import PolledList, Suspendable
 
@@ -114,7 +114,7 @@ class WorkerClient(Client):
     ) -> None:
         super().__init__(simulation, simulation.region, poll_seconds=0)
         self._domain = domain
-        self._elsewhere = Elsewhere(self._region, domain)
+        self._other_places = OtherPlaces(self._region, domain)
         self._thread = threading.get_ident()
         self._threads: dict[int, LoopThread] = {}
         self._unused_since: float | None = really_monotonic()
@@ -208,7 +208,7 @@ class WorkerClient(Client):
     def waiting(self) -> set[PolledList]:
         """Return the lists on which a poll would find a task now."""
         waiting = self._simulation.lists_with_tasks(self._domain)
-        for place in self._elsewhere.places:
+        for place in self._other_places.places:
             found = self._simulation.lists_with_tasks(place.domain, place.region)
             waiting.update((poll, place.named(name)) for poll, name in found)
         waiting.update(polled for polled, tasks in self.late.items() if tasks)
@@ -248,7 +248,7 @@ class WorkerClient(Client):
         if self.sleeps() and _is_poll(operation, request):
             assert self.loop is not None
             await self.loop.poll_in_event_loop(
-                self._elsewhere.polled_list(operation, request, region)
+                self._other_places.polled_list(operation, request, region)
             )
         elif self.sleeps() and self._is_overtaken(operation):
             await asyncio.sleep(_MOMENT)
@@ -385,7 +385,7 @@ class WorkerClient(Client):
 
     def advice(self) -> str:
         """Return what to do about loops that poll in another domain or region; may be empty."""
-        return self._elsewhere.advice()
+        return self._other_places.advice()
 
     def choose(self, kind: str, count: int) -> int:
         """Let the simulation's schedule choose one of several possibilities."""
@@ -406,7 +406,7 @@ class WorkerClient(Client):
         assert self.loop is not None
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
-            self.loop.poll(self._elsewhere.polled_list(operation, arguments, region))
+            self.loop.poll(self._other_places.polled_list(operation, arguments, region))
         elif self._is_overtaken(operation):
             self.loop.sleep(0, None)
         reply = self._call_now(operation, arguments, region)
@@ -508,7 +508,7 @@ class WorkerClient(Client):
         return reply
 
     def _poll(self, call: WorkerCall) -> Reply:
-        polled = self._elsewhere.polled_list(call.operation, call.request, self._region)
+        polled = self._other_places.polled_list(call.operation, call.request, self._region)
         self.polled.append(polled)
         late = self.late.get(polled)
         reply = late.popleft() if late else self.fault_injector.call(call)

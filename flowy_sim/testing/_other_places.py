@@ -25,7 +25,7 @@ class OtherPlace(NamedTuple):
         return f"{name} of the domain {self.domain}{where}"
 
 
-class Elsewhere:
+class OtherPlaces:
     """The other places that poll loops have polled.
 
     Args:
