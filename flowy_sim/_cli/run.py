@@ -364,7 +364,7 @@ def _errors_of_loops(simulation: Simulation) -> Iterator[None]:
 
 def _other_region(simulation: Simulation) -> str:
     """Return what to do about code that calls another region; empty if it calls no other."""
-    from flowy_sim.testing._elsewhere import advice_on_region
+    from flowy_sim.testing._other_places import advice_on_region
 
     own = simulation.region
     others = [each.region for each in simulation.host.engines if each.region != own]
