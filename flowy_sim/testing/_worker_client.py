@@ -314,6 +314,12 @@ class WorkerClient(Client):
         finally:
             self._is_calling = False
 
+    def job(
+        self, function: Callable[..., Any], *, joins: bool = False
+    ) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """Refuse it: the threads of a loop take turns."""
+        raise NotImplementedError
+
     def note_process(self, work: Work, *, has_started: bool = False) -> None:
         """Note that a poll loop has started a process, or may wait for what processes do."""
         self.processes.note(work, has_started=has_started)
