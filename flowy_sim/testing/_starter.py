@@ -223,10 +223,15 @@ def _examples(strategy: Any) -> tuple[Any, ...]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    draws: Any = given(strategy)
+
     # Always the same ones, because the choices that repeat a run are numbers of examples.
-    seeded: Any = seed(0)
-    seeded(quiet(draws(found.append)))()
+    @seed(0)
+    @quiet
+    @given(strategy)
+    def draw(each: Any) -> None:
+        found.append(each)
+
+    draw()
     return tuple(found)
 
 
