@@ -27,6 +27,9 @@ time (over HTTP), or when no effect is pending (in one process: at once if there
 other thread, else after a moment). A loop of a single thread that continues to poll would then
 never end: after very many empty polls, its poll is refused.
 
+trio's `MockClock` jumps in this way as soon as all tasks of its event loop are blocked. No event
+loop knows the clients of a service, so here the table above takes the place of that condition.
+
 A test runner that takes turns in one thread has nothing to wait for: it knows when no turn can be
 taken, and then calls `TimeSkipping.skip`.
 """
