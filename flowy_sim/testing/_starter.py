@@ -24,6 +24,7 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._registry import (
     Registry,
@@ -99,13 +100,12 @@ class WorkerSetup:
         if self._registered:
             return False
         self._registered = True
+        request = {"name": self._domain, "workflowExecutionRetentionPeriodInDays": "90"}
         try:
-            self._client.register_domain(
-                name=self._domain, workflowExecutionRetentionPeriodInDays="90"
-            )
-        except Exception as error:
-            if fault_code(error) != "DomainAlreadyExistsFault":
-                raise
+            self._scheduler.simulation.call("RegisterDomain", request)
+        except Fault as fault:
+            if fault.code != "DomainAlreadyExistsFault":
+                self._client.register_domain(**request)  # It raises the error of a client.
             return False
         return True
 
