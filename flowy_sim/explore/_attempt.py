@@ -125,7 +125,7 @@ class Attempt:
             test(self.runner)
             self.runner.check_goals()
             self._check_liveness()
-            check(self.runner.simulation.engine())
+            check(self.runner.simulation.engine(), all_lists=False)
         except PrunedError:
             self.pruned = True
         except ConfigurationError:
