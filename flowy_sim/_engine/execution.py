@@ -151,7 +151,8 @@ class WorkflowExecution:
 
     def started(self, name: str) -> Any:
         """Return a member of WorkflowExecutionStarted, as stored."""
-        return self.member(1, name)
+        event = self._events[0]
+        return event[event_types()[event[TYPE]].position[name]]
 
     def member(self, event_id: int, name: str) -> Any:
         """Return a member of an event, as stored: structures are tuples, None is absent."""
