@@ -175,7 +175,10 @@ class TimeSkipping:
 
         The ends of polls do not count. None if nothing will happen before the next call.
         """
-        return _earliest(self._service.next_instant(), self._ends_of_sleeps.next_instant())
+        happens = self._service.next_instant()
+        if not self._sleeps:
+            return happens
+        return _earliest(happens, self._ends_of_sleeps.next_instant())
 
     def skip(self, until: int | None = None) -> bool:
         """Let time pass until the next thing happens, whatever clients are doing.
@@ -206,7 +209,7 @@ class TimeSkipping:
         if self._real_pace_since is not None:
             self._pass_real_time()
         now = self._clock.milliseconds
-        if self._clock.runs or self._polls:
+        if self._clock.runs or self._polls.waiting:
             self.pass_until(now)
         return now
 
@@ -227,7 +230,7 @@ class TimeSkipping:
                 self.take_time(region)
             if operation != HEARTBEAT:
                 self._changes += 1
-                if self._polls and not is_poll:
+                if not is_poll and self._polls.waiting:
                     self._serve(self._clock.milliseconds)
         self.settle_soon()
 
@@ -237,9 +240,13 @@ class TimeSkipping:
             return
         instant = self._clock.milliseconds + self._service.duration_of_call(region)
         # Each call asks, and seldom is anything due within a millisecond.
-        if self._service.may_be_due(instant) or self._ends_of_sleeps.none_before <= instant:
+        if self._may_be_due(instant):
             self.pass_until(instant)
         self._clock.reach(instant)
+
+    def _may_be_due(self, instant: int) -> bool:
+        """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
+        return self._service.may_be_due(instant) or self._ends_of_sleeps.none_before <= instant
 
     def _serve(self, instant: int) -> None:
         served = self._polls.serve(instant)
@@ -279,8 +286,9 @@ class TimeSkipping:
 
         In one process that ends the polls whose simulated time is over, as on a clock that runs.
         """
-        self.pass_until(instant)
-        if self._ends_idle_polls and not self._clock.runs:
+        if self._clock.runs or self._may_be_due(instant):
+            self.pass_until(instant)
+        if self._ends_idle_polls and not self._clock.runs and self._polls.waiting:
             for poll in [each for each in self._polls if each.began + each.lasts <= instant]:
                 self._polls.end_early(poll)
         self.settle_soon()
