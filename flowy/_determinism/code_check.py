@@ -258,7 +258,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
     Yields:
         The calls, in no particular order; none if there is no source to read.
     """
-    tree, line_before = _source(function.__code__)
+    tree = source_of(function.__code__)
     if tree is None:
         return
     names = _Names(function, cls, tree)
@@ -268,7 +268,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
             is_local = _is_local_time(node)
             yield CallExpression(
                 ast.unparse(node if is_local else node.func),
-                node.lineno + line_before,
+                node.lineno,
                 len(node.args) + len(node.keywords),
                 names.meaning(node.func),
                 names.owner(node.func),
@@ -276,22 +276,40 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
             )
         elif isinstance(node, ast.Global):
             text = f"the global variable {', '.join(node.names)}"
-            yield CallExpression(text, node.lineno + line_before, 0, None, None, "an argument")
+            yield CallExpression(text, node.lineno, 0, None, None, "an argument")
         elif isinstance(node, ast.Attribute | ast.Name) and (instead := names.variable(node)):
             text = ast.unparse(node)
-            yield CallExpression(text, node.lineno + line_before, 0, None, None, instead)
+            yield CallExpression(text, node.lineno, 0, None, None, instead)
     for each in unordered(tree, reached, names.meaning):
         text = f"the order of the set {ast.unparse(each)}"
-        yield CallExpression(text, each.lineno + line_before, 0, None, None, "sorted()")
+        yield CallExpression(text, each.lineno, 0, None, None, "sorted()")
     places = {
         (each.lineno, ast.unparse(each)): None for each in changes(tree, reached, names.shared)
     }
     for line, name in places:
         text = f"changing {name}, which all executions share,"
-        yield CallExpression(text, line + line_before, 0, None, None, "an attribute of self")
+        yield CallExpression(text, line, 0, None, None, "an attribute of self")
 
 
 _LOCAL_TIME = "astimezone(datetime.UTC)"
+
+
+def called_in(
+    function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
+) -> Iterator[tuple[FunctionType, Any]]:
+    """Yield the functions that a function calls, and the class of the first argument of each.
+
+    Args:
+        function: the function.
+        cls: the class of its first argument, if it has one.
+        tree: its source.
+    """
+    names = _Names(function, cls, tree)
+    for node in _reached(tree):
+        if isinstance(node, ast.Call):
+            called, of = function_of(names.meaning(node.func), names.owner(node.func))
+            if called is not None:
+                yield called, of
 
 
 def _is_local_time(node: ast.Call) -> bool:
@@ -318,18 +336,27 @@ def _reached(tree: ast.FunctionDef) -> Iterator[ast.AST]:
             yield node
 
 
-def _source(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
-    """Parse the source of a function; return it with the offset of its line numbers."""
+def source_of(code: CodeType) -> ast.FunctionDef | None:
+    """Return the source of a function, parsed; None if there is none to read."""
     try:
-        lines, first = inspect.getsourcelines(code)
-        # Indented source parses only as a block.
-        tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
+        lines, _ = inspect.findsource(code)
+        return _definitions("".join(lines)).get((code.co_name, code.co_firstlineno))
     except (OSError, SyntaxError):
-        return None, 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            return node, first - 1 - lines[0][:1].isspace()
-    return None, 0
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _definitions(source: str) -> dict[tuple[str, int], ast.FunctionDef]:
+    """Parse a file; return its functions by their names and first lines.
+
+    To find the end of each function, and to parse it alone, takes much longer.
+    """
+    found = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.decorator_list[0] if node.decorator_list else node
+            found[node.name, first.lineno] = node
+    return found
 
 
 _UNKNOWN = None
@@ -404,7 +431,7 @@ class _Names:
         for base in self._cls.__mro__ if self._cls else ():
             for method in vars(base).values():
                 function, _ = function_of(method, base)
-                tree, _ = _source(function.__code__) if function is not None else (None, 0)
+                tree = None if function is None else source_of(function.__code__)
                 found.update(_assigned_attributes(tree) if tree is not None else ())
         return frozenset(found)
 
