@@ -27,7 +27,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _models_of_services_are_read_once() -> Iterator[None]:
-    # moto forgets boto3's session again and again, and each new one would parse them anew.
+    # moto forgets boto3's session again and again, and each new one would parse them again.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield

@@ -73,7 +73,10 @@ def tests(session: nox.Session) -> None:
     fast = [] if in_full else ["-m", "not slow"]
     brief = {} if in_full else {"FLOWY_BRIEF": "1"}
     session.install(*oldest, EVERYTHING, *group("test"))
-    session.run("pytest", "-n", "auto", *fast, *session.posargs, env=brief)
+    # Each process takes tests from the end of what another still has to run. So both stay busy,
+    # and most fixtures of modules are set up in one of them only.
+    parallel = ("-n", "auto", "--dist", "worksteal")
+    session.run("pytest", *parallel, *fast, *session.posargs, env=brief)
 
 
 @nox.session(python=THIS_PYTHON)
@@ -100,12 +103,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON)
 def containers(session: nox.Session) -> None:
-    """Check the files for containers and CI, and run what they describe without a container."""
-    session.install(EVERYTHING, *group("containers"), *group("test"))
+    """Check the files for containers and CI; the tests run what they describe."""
+    session.install(*group("containers"))
     session.run("hadolint", "Dockerfile")
     for schema, file in CONTAINER_FILES.items():
         session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", file)
-    session.run("pytest", "tests/test_containers.py")
 
 
 def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
@@ -121,33 +123,43 @@ def add_mermaid(session: nox.Session, script: pathlib.Path) -> None:
         script.write_bytes(found.read())
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=THIS_PYTHON, venv_backend="uv")
 def release(session: nox.Session) -> None:
-    """Build wheel and sdist, install each in an empty environment, and run both commands."""
+    """Build wheel and sdist, install each in an empty environment, and run both commands.
+
+    They are built once, and installed on every Python found.
+    """
     session.install(*group("release"))
     folder = pathlib.Path(session.create_tmp()).resolve()
     shutil.rmtree(folder / "dist", ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(folder / "dist"), silent=True)
+    build = ("python", "-m", "build", "--installer", "uv", "--outdir", str(folder / "dist"))
+    session.run(*build, silent=True)
     built = sorted((folder / "dist").iterdir())
     session.run("twine", "check", "--strict", *map(str, built))
     session.chdir(folder)  # Nothing is imported from the checkout.
-    for distribution in built:
-        environment = folder / distribution.suffix.strip(".")
-        session.run("python", "-m", "venv", "--clear", str(environment))
-        scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+    for python in [each for each in PYTHONS if has(session, f"python{each}")]:
+        for distribution in built:
+            try_distribution(session, distribution, python)
 
-        def run(command: str, *arguments: str, scripts: pathlib.Path = scripts) -> None:
-            session.run(str(scripts / command), *arguments, external=True)
 
-        run("python", "-m", "pip", "install", "--quiet", str(distribution))
-        run("python", "-c", "import flowy, flowy_sim")
-        run("python", "-m", "pip", "install", "--quiet", f"{distribution}[cli,serve,tutorial]")
-        run("python", "-m", "pip", "check")
-        run("flowy-sim", "run")
-        register = (str(scripts / "flowy"), "register-domain", "shop")
-        run("flowy-sim", "serve", "--", *register)
-        for package in ("flowy", "flowy_sim"):
-            run("python", "-m", package, "--version")
+def try_distribution(session: nox.Session, distribution: pathlib.Path, python: str) -> None:
+    """Install a distribution in an empty environment, first without extras, and run it."""
+    environment = pathlib.Path(f"{python}-{distribution.suffix.strip('.')}").resolve()
+    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+
+    def run(command: str, *arguments: str) -> None:
+        session.run(str(scripts / command), *arguments, external=True)
+
+    there = ("--quiet", "--python", str(environment))
+    session.run("uv", "venv", "--quiet", "--clear", "--python", python, str(environment))
+    session.run("uv", "pip", "install", *there, str(distribution))
+    run("python", "-c", "import flowy, flowy_sim")
+    session.run("uv", "pip", "install", *there, f"{distribution}[cli,serve,tutorial]")
+    session.run("uv", "pip", "check", *there)
+    run("flowy-sim", "run")
+    run("flowy-sim", "serve", "--", str(scripts / "flowy"), "register-domain", "shop")
+    for package in ("flowy", "flowy_sim"):
+        run("python", "-m", package, "--version")
 
 
 @nox.session(python=THIS_PYTHON)

@@ -77,7 +77,7 @@ _EXECUTION = "o"
 
 
 def history(events: int) -> list[dict[str, Any]]:
-    """Return the history of an execution with about so many events, as plain poll loops make it."""
+    """Return the history of an execution with about N events, as plain poll loops make it."""
     from flowy_sim import Simulation
 
     swf: Any = Simulation().client()
@@ -92,7 +92,7 @@ def history(events: int) -> list[dict[str, Any]]:
 
 
 def _long_execution(swf: Any, events: int) -> str:
-    """Make an execution with about so many events, and return its run ID."""
+    """Make an execution with about N events, and return its run ID."""
     swf.register_domain(name=_DOMAIN, workflowExecutionRetentionPeriodInDays="7")
     swf.register_workflow_type(
         domain=_DOMAIN,

@@ -38,15 +38,18 @@ TASKS = "how-to.md"
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _TASK = re.compile(r"^\| ([^|]+) \| [^|]*?\]\(([^)#\s]+)", re.MULTILINE)
+_OUTPUT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_DRAWN = re.compile(r"[\u2500-\u25ff]")
 _DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
 _WIDTH = 100
+_TERMINAL = 80
 
 
 def places() -> dict[Path, str]:
     """Return the place on the site of each file and folder that links can lead to."""
     pages = {page: page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
-    pages |= {picture: picture.relative_to(DOCS).as_posix() for picture in DOCS.rglob("*.svg")}
-    pages |= {picture: picture.relative_to(DOCS).as_posix() for picture in DOCS.rglob("*.png")}
+    for files in ("*.svg", "*.png", "*.css"):
+        pages |= {file: file.relative_to(DOCS).as_posix() for file in DOCS.rglob(files)}
     pages |= {ROOT / name: place for name, place in ELSEWHERE.items()}
     for package in ("flowy", "flowy_sim"):
         pages[ROOT / package / "_cli" / "__init__.py"] = COMMANDS
@@ -75,6 +78,21 @@ def relinked(page: Path, places: dict[Path, str]) -> str:
     blocks = _CODE.findall(text)
     prose = [_LINK.sub(link, part) for part in _CODE.split(text)]
     return "".join(part for pair in zip(prose, [*blocks, ""], strict=True) for part in pair)
+
+
+def wrapped(text: str) -> str:
+    """Return the text of a page whose long lines of output are wrapped, as a terminal wraps them.
+
+    Those with a drawing stay as they are; the reader scrolls.
+    """
+
+    def fence(match: re.Match[str]) -> str:
+        output = match[1]
+        if _DRAWN.search(output) or max(map(len, output.split("\n"))) <= _TERMINAL:
+            return match[0]
+        return f"``` {{ .text .wrapped }}\n{output}```"
+
+    return _OUTPUT.sub(fence, text)
 
 
 def tagged(texts: dict[str, str]) -> dict[str, str]:
@@ -162,6 +180,7 @@ def assemble(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     where = places()
     texts = {place: relinked(page, where) for page, place in where.items() if page.suffix == ".md"}
+    texts = {place: wrapped(text) for place, text in texts.items()}
     texts |= {_place(name): module_page(name) for name in MODULES}
     texts[COMMANDS] = commands_page()
     for place, text in tagged(texts).items():
@@ -173,7 +192,7 @@ def assemble(folder: Path) -> None:
             with_diagrams = f'{text}\n<script src="{script}"></script>\n'
         written.write_text(with_diagrams, encoding="utf-8")
     for page, place in where.items():
-        if page.suffix in (".svg", ".png"):
+        if page.suffix in (".svg", ".png", ".css"):
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(page, folder / place)
 

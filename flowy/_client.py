@@ -7,7 +7,9 @@ flowy never knows whether the client leads to Amazon SWF or to a simulation.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+import traceback
+from typing import Any, NamedTuple, Protocol, cast
+from urllib.parse import urlsplit
 
 from flowy.errors import ConfigurationError
 
@@ -98,20 +100,25 @@ class SwfClient(Protocol):
 
 
 class IncompleteReply(ConnectionError):
-    """A reply was empty or cut off: a broken connection, although botocore returns a dictionary."""
+    """A reply was empty, cut off or unreadable: a broken connection, although it has a status."""
 
 
 _ALWAYS_PRESENT = {
     "describe_activity_type": "configuration",
+    "describe_domain": "configuration",
+    "describe_workflow_execution": "executionInfo",
     "describe_workflow_type": "configuration",
     "get_workflow_execution_history": "events",
+    "list_closed_workflow_executions": "executionInfos",
+    "list_open_workflow_executions": "executionInfos",
     "poll_for_activity_task": "startedEventId",
     "poll_for_decision_task": "startedEventId",
     "record_activity_task_heartbeat": "cancelRequested",
+    "start_workflow_execution": "runId",
 }
 """Operation: a member of every complete reply, as recorded; also of a poll that finds no task.
 
-botocore reads JSON that is cut off as an empty object, so that the first member tells enough.
+botocore reads JSON that is cut off as an empty object, so checking the first member is enough.
 """
 
 
@@ -127,14 +134,31 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
         The reply.
 
     Raises:
-        IncompleteReply: the reply is empty or cut off.
+        IncompleteReply: the reply is empty, cut off or unreadable.
         Exception: whatever the client raises.
     """
-    reply: Reply = getattr(client, operation)(**request)
+    try:
+        reply: Reply = getattr(client, operation)(**request)
+    except Exception as error:
+        if _failed_to_read(error):
+            message = f"the reply to {operation} cannot be read: {type(error).__name__}: {error}"
+            raise IncompleteReply(message) from error
+        raise
     member = _ALWAYS_PRESENT.get(operation)
     if member is not None and member not in reply and "taskToken" not in reply:
         raise IncompleteReply(f"the reply to {operation} is empty or cut off: it has no {member}")
     return reply
+
+
+def _failed_to_read(error: Exception) -> bool:
+    """Whether botocore failed to read a reply; it lets whatever its parsers raise through.
+
+    A reply that is cut off within a character is not UTF-8, and a proxy may answer ``null``, which
+    fails in the caller of the parsers.
+    """
+    frames = traceback.walk_tb(error.__traceback__)
+    modules = [frame.f_globals.get("__name__") for frame, _ in frames]
+    return "botocore.parsers" in modules or modules[-1] == "botocore.endpoint"
 
 
 def connect(
@@ -162,18 +186,41 @@ def connect(
     from botocore.config import Config
     from botocore.exceptions import InvalidRegionError
 
+    if region == "":  # boto3 would sign requests for a region without a name.
+        raise ConfigurationError("invalid region ''; give a region, such as eu-west-1")
+
     config = Config(
         read_timeout=POLL_SECONDS + 10, tcp_keepalive=True, max_pool_connections=connections
     )
     try:
-        client: SwfClient = boto3.client(
+        client: Any = boto3.client(
             "swf", endpoint_url=endpoint_url, region_name=region, config=config
         )
-    except ValueError as error:
-        is_region = isinstance(error, InvalidRegionError)
-        fix = "region, such as eu-west-1" if is_region else "URL, such as http://127.0.0.1:4567"
-        raise ConfigurationError(f"{str(error).rstrip('.')}; give a {fix}") from error
-    return client
+    except InvalidRegionError as error:
+        raise ConfigurationError(
+            f"{str(error).rstrip('.')}; give a region, such as eu-west-1"
+        ) from error
+    except ValueError as error:  # It ends with the URL, which may come from the environment.
+        raise _wrong_endpoint(str(error).partition(": ")[2]) from error
+    if not _can_be_called(client.meta.endpoint_url):
+        raise _wrong_endpoint(client.meta.endpoint_url)
+    return cast("SwfClient", client)
+
+
+def _can_be_called(url: str) -> bool:
+    """Tell whether calls to a URL can be made; boto3 finds that out at the first call."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:  # It is too large.
+        return False
+    return parts.scheme in ("http", "https") and port != 0
+
+
+def _wrong_endpoint(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"invalid endpoint {url!r}; give a URL, such as http://127.0.0.1:4567"
+    )
 
 
 def no_domain(domain: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from flowy import _checks, options
-from flowy._client import Execution, SwfClient, fault_code, fault_message, no_domain
+from flowy._client import Execution, SwfClient, call, fault_code, fault_message, no_domain
 from flowy._decider.history import attributes_of
 from flowy._determinism.code_check import check
 from flowy._safe_text import safe_logger
@@ -121,7 +121,7 @@ def start(
         **options.members(options.WORKFLOW, given),
     }
     try:
-        reply = client.start_workflow_execution(**request)
+        reply = call(client, "start_workflow_execution", request)
     except Exception as error:
         sentence = _REFUSALS.get(fault_code(error) or "")
         if sentence is None:
@@ -161,12 +161,13 @@ def outcome(
     Raises:
         SerializationError: the execution's result cannot be read.
     """
-    reply = client.get_workflow_execution_history(
-        domain=domain,
-        execution={"workflowId": execution.workflow_id, "runId": execution.run_id},
-        reverseOrder=True,
-        maximumPageSize=1,
-    )
+    request = {
+        "domain": domain,
+        "execution": {"workflowId": execution.workflow_id, "runId": execution.run_id},
+        "reverseOrder": True,
+        "maximumPageSize": 1,
+    }
+    reply = call(client, "get_workflow_execution_history", request)
     last: Mapping[str, Any] = reply["events"][0]
     status = CLOSED_AS.get(last["eventType"])
     if status is None:

@@ -134,6 +134,7 @@ class ActivityContext:
         with self._turn:
             if details is not None:
                 self._details = details
+            # Once the service does not know the task any more, it never will.
             if not self._known.missed:
                 self._known = self._send(details)
             return self.goes_on
@@ -142,7 +143,7 @@ class ActivityContext:
         self,
         command: Command,
         *,
-        heartbeat: float | None = None,
+        heartbeat: float | None = 10.0,
         grace: float = 10.0,
         check: bool = True,
         capture_output: bool = False,
@@ -153,16 +154,15 @@ class ActivityContext:
 
         The command is ended when a heartbeat reports that the activity should be canceled, has
         timed out or that its execution has ended, and when the worker itself ends, even by a second
-        SIGTERM or by SIGKILL. So the activity needs heartbeats: declare ``automatic_heartbeat``, or
-        give ``heartbeat``. All processes of the command's process group receive SIGTERM and,
+        SIGTERM or by SIGKILL. All processes of the command's process group receive SIGTERM and,
         after ``grace`` seconds, SIGKILL. Only a process that makes itself a group or session of
         its own, as a daemon does, is not ended. What a command leaves running when it ends by
         itself is ended, too. On Linux and macOS only.
 
         Args:
             command: the program and its arguments.
-            heartbeat: seconds between two heartbeats sent meanwhile; None to send none, as with
-                ``automatic_heartbeat``.
+            heartbeat: seconds between two heartbeats sent meanwhile; None to send none, and to rely
+                on those of ``automatic_heartbeat``.
             grace: seconds between SIGTERM and SIGKILL.
             check: whether an exit status other than 0 is an error.
             capture_output: whether to return what the command writes, as ``stdout`` and ``stderr``.
@@ -192,6 +192,7 @@ class ActivityContext:
             return self.goes_on
 
         ended = run_guarded(command, goes_on, grace, cwd, env, capture_output)
+        # None: it was ended because a heartbeat said so.
         if ended is None and self.cancel_requested:
             raise ActivityCanceled(f"the command {command[0]} was ended")
         if ended is None:

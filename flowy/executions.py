@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from flowy import _checks
-from flowy._client import Execution, Reply, SwfClient, fault_code, no_domain
+from flowy._client import Execution, Reply, SwfClient, call, fault_code, no_domain
 from flowy.errors import ConfigurationError, UnknownExecutionError
 from flowy.options import CHILD_POLICIES
 from flowy.payloads import PLAIN, Payloads
@@ -66,7 +66,7 @@ def signal(
     request: dict[str, Any] = {"signalName": _checks.text("the name of a signal", name)}
     if value is not None:
         request["input"] = payloads.encode_value(f"the signal {name!r}", value)
-    _request(client.signal_workflow_execution, domain, workflow_id, run_id, request)
+    _request(client, "signal_workflow_execution", domain, workflow_id, run_id, request)
 
 
 def request_cancel(
@@ -83,7 +83,7 @@ def request_cancel(
     Raises:
         UnknownExecutionError: no such execution is open, or the domain is unknown.
     """
-    _request(client.request_cancel_workflow_execution, domain, workflow_id, run_id, {})
+    _request(client, "request_cancel_workflow_execution", domain, workflow_id, run_id, {})
 
 
 def terminate(
@@ -120,7 +120,7 @@ def terminate(
                 f"child_policy must be one of {', '.join(CHILD_POLICIES)}, not {child_policy!r}"
             )
         request["childPolicy"] = child_policy
-    _request(client.terminate_workflow_execution, domain, workflow_id, run_id, request)
+    _request(client, "terminate_workflow_execution", domain, workflow_id, run_id, request)
 
 
 def list_executions(
@@ -179,9 +179,9 @@ def list_executions(
         closed["closeStatusFilter"] = {"status": next(iter(statuses))}
     both = []
     if "OPEN" in statuses:
-        both.append(_pages(client.list_open_workflow_executions, request))
+        both.append(_pages(client, "list_open_workflow_executions", request))
     if statuses != {"OPEN"}:
-        both.append(_pages(client.list_closed_workflow_executions, closed))
+        both.append(_pages(client, "list_closed_workflow_executions", closed))
     for found in chain.from_iterable(both):
         if (
             found.get("closeStatus", "OPEN") in statuses
@@ -212,7 +212,7 @@ def latest(
         UnknownExecutionError: there is no such execution.
     """
     if run_id is not None:
-        return Execution(workflow_id, run_id)
+        return Execution(workflow_id, _checks.text("run_id", run_id, 64))
     for found in list_executions(client, domain, workflow_id=workflow_id):
         return Execution(workflow_id, found["execution"]["runId"])
     raise _unknown(domain, workflow_id, None)
@@ -234,7 +234,8 @@ def describe(client: SwfClient, domain: str, execution: Execution) -> Reply:
         UnknownExecutionError: there is no such execution.
     """
     try:
-        return client.describe_workflow_execution(domain=domain, execution=_wire(execution))
+        request = {"domain": domain, "execution": _wire(execution)}
+        return call(client, "describe_workflow_execution", request)
     except Exception as error:
         if fault_code(error) != "UnknownResourceFault":
             raise
@@ -262,7 +263,7 @@ def history(client: SwfClient, domain: str, execution: Execution, *, after: int 
     events: list[Event] = []
     while True:
         try:
-            page = client.get_workflow_execution_history(**request)
+            page = call(client, "get_workflow_execution_history", request)
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
@@ -281,10 +282,10 @@ def _wire(execution: Execution) -> dict[str, str]:
     return {"workflowId": execution.workflow_id, "runId": execution.run_id}
 
 
-def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
+def _pages(client: SwfClient, operation: str, request: dict[str, Any]) -> Iterator[Reply]:
     while True:
         try:
-            page = call(**request)
+            page = call(client, operation, request)
         except Exception as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise
@@ -296,14 +297,19 @@ def _pages(call: Any, request: dict[str, Any]) -> Iterator[Reply]:
 
 
 def _request(
-    call: Any, domain: str, workflow_id: str, run_id: str | None, request: dict[str, Any]
+    client: SwfClient,
+    operation: str,
+    domain: str,
+    workflow_id: str,
+    run_id: str | None,
+    request: dict[str, Any],
 ) -> None:
     request["domain"] = _checks.text("domain", domain)
     request["workflowId"] = _checks.text("workflow_id", workflow_id)
     if run_id is not None:
-        request["runId"] = run_id
+        request["runId"] = _checks.text("run_id", run_id, 64)
     try:
-        call(**request)
+        call(client, operation, request)
     except Exception as error:
         if fault_code(error) != "UnknownResourceFault":
             raise

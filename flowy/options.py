@@ -208,6 +208,7 @@ class CallOptions(NamedTuple):
         """
         settings = self.settings
         _refuse_unknown(options, (*settings, *_own_options(settings)))
+        # Only some of the options are the service's; the others are flowy's own.
         wire = {name: value for name, value in options.items() if name in settings}
         written = members(settings, wire)
         self._check_heartbeat(written.get("heartbeatTimeout", "NONE"))
@@ -275,6 +276,7 @@ def checked_block_options(options: Mapping[str, object]) -> dict[str, object]:
         ConfigurationError: an option does not exist or has a wrong value.
     """
     _refuse_unknown(options, (*ACTIVITY, *WORKFLOW, *_CALLING))
+    # Checked when the block is entered, not at the first call in it.
     for settings in (ACTIVITY, WORKFLOW):
         CallOptions(settings, {}).within([options])
     return dict(options)

@@ -14,7 +14,7 @@ from flowy import _checks
 from flowy._payloads.hints import NO_HINTS, Mismatch, hints_of
 from flowy._payloads.serializers import Converter, Encode, Json, Serializer, escaped
 from flowy._payloads.stores import FolderStore, S3Store, Store, fetched, keep, store_at
-from flowy._payloads.text import DATA_LIMIT, error_message, length
+from flowy._payloads.text import DATA_LIMIT, ends_task, error_message, length
 from flowy.errors import SerializationError
 
 __all__ = ["PLAIN", "FolderStore", "Json", "Payloads", "S3Store", "Serializer", "Store"]
@@ -263,7 +263,9 @@ class Payloads:
             return value
         try:
             return convert(value)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not ends_task(error):
+                raise
             raise _unlike_hint(what, error) from _cause(error)
 
     def _hinted(
@@ -282,7 +284,9 @@ class Payloads:
             if convert is not None:
                 try:
                     args[index] = convert(value)
-                except (Exception, SystemExit) as error:
+                except BaseException as error:
+                    if not ends_task(error):
+                        raise
                     named = f"argument {index + 1}{name and f' ({name})'} of {owner}"
                     raise _unlike_hint(named, error, name) from _cause(error)
         for name, value in kwargs.items():
@@ -290,7 +294,9 @@ class Payloads:
             if convert is not None:
                 try:
                     kwargs[name] = convert(value)
-                except (Exception, SystemExit) as error:
+                except BaseException as error:
+                    if not ends_task(error):
+                        raise
                     named = f"argument {name!r} of {owner}"
                     raise _unlike_hint(named, error, name) from _cause(error)
         return args, kwargs

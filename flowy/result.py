@@ -20,11 +20,13 @@ else:
 
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
+F = TypeVar("F")
 
 
 class Call:
@@ -124,7 +126,7 @@ class Call:
         self.decider.settle(self, error=self.failure(TaskCanceled))
 
 
-class Result(_AnyArgument, Generic[T]):
+class Result(_AnyArgument, Generic[T_co]):
     """The outcome of a call, which may still be pending: a proxy returns it at once.
 
     Pass it to other proxies, as an argument or anywhere within one: their calls are scheduled as
@@ -139,7 +141,7 @@ class Result(_AnyArgument, Generic[T]):
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def result(self) -> T:
+    def result(self) -> T_co:
         """Wait for the value.
 
         Returns:
@@ -156,7 +158,7 @@ class Result(_AnyArgument, Generic[T]):
             call.decider.wait_for_any((call,))
         if call.error is not None:
             raise call.error
-        value: T = call.value
+        value: T_co = call.value
         return value
 
     @property
@@ -179,6 +181,7 @@ class Result(_AnyArgument, Generic[T]):
         workflow; ``.result()`` raises them.
         """
         self._call.cancel()
+        # Calls that have waited for its value as an argument will never get it.
         self._call.decider.arguments.release_dependents()
 
     def __repr__(self) -> str:
@@ -208,6 +211,7 @@ def wait(*results: Result[Any]) -> None:
     Example:
         ``flowy.wait(small, large)``
     """
+    # One after the other: waiting for a call that has ended returns at once.
     for call in _calls(results):
         call.decider.wait_for_any((call,))
 
@@ -228,6 +232,12 @@ def gather(a: Result[A], b: Result[B], c: Result[C], d: Result[D], /) -> tuple[A
 def gather(
     a: Result[A], b: Result[B], c: Result[C], d: Result[D], e: Result[E], /
 ) -> tuple[A, B, C, D, E]: ...
+
+
+@overload
+def gather(
+    a: Result[A], b: Result[B], c: Result[C], d: Result[D], e: Result[E], f: Result[F], /
+) -> tuple[A, B, C, D, E, F]: ...
 
 
 @overload
@@ -291,6 +301,8 @@ def first(*results: Result[Any]) -> Result[Any]:
     if not calls:
         raise ConfigurationError("first needs at least one result to wait for")
     calls[0].decider.wait_for_any(calls)
+    # Several may have ended in the same decision task. The order of their events decides, as it
+    # does when this is replayed.
     return min(
         (result for result in results if call_of(result).done),
         key=lambda result: call_of(result).finished,
@@ -326,6 +338,7 @@ def finish_order(*results: Result[Any]) -> Iterator[Result[Any]]:
     Example:
         ``for each in flowy.finish_order(*colors): self.file(each.result())``
     """
+    # Checked here, because a generator would check when it is first iterated over.
     _calls(results)
     return _in_finish_order(list(results))
 

@@ -17,7 +17,7 @@ from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
 from flowy._determinism.code_check import check
 from flowy._logs import LoggingContext, RunInfo
-from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, reason_and_details
+from flowy._payloads.text import DATA_LIMIT, HEARTBEAT_LIMIT, cut, ends_task, reason_and_details
 from flowy._safe_text import safe_logger
 from flowy._workers.loop import Wait, Worker, is_transient, run_workers
 from flowy._workers.registration import ScanResult, Type, by_type, scan
@@ -110,10 +110,13 @@ class ActivityWorker(Worker):
         except ActivityCanceled as canceled:
             logger.info("%s canceled", place)
             return "respond_activity_task_canceled", {"details": cut(canceled.details, DATA_LIMIT)}
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not ends_task(error):
+                raise
             reason, details = reason_and_details(error)
             logger.info("%s failed: %s", place, reason)
             return "respond_activity_task_failed", {"reason": reason, "details": details}
+        # The result itself is text: "null" for None. So None can only mean `LATER`.
         if result is None:
             logger.info("%s will be completed by its token", place)
             return "", {}
@@ -154,6 +157,7 @@ class ActivityWorker(Worker):
             "domain": self.domain,
             "execution": task["workflowExecution"],
             "maximumPageSize": _SEARCHED_EVENTS,
+            # The event that scheduled the task is among the newest.
             "reverseOrder": True,
         }
         try:
@@ -177,12 +181,14 @@ class ActivityWorker(Worker):
         try:
             reply = call(self._client, "record_activity_task_heartbeat", request)
         except Exception as error:
+            # The task has timed out, or its execution has ended.
             if fault_code(error) == "UnknownResourceFault":
                 logger.warning("%s is no longer awaited", _place(task))
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise
             # The next one may get through before the time-out.
+            # The next one may arrive; the work is worth more than a heartbeat.
             logger.warning("%s: a heartbeat was lost: %s", _place(task), error)
             return HeartbeatReply()
         return HeartbeatReply(canceled=reply["cancelRequested"])
@@ -200,6 +206,7 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
     done = threading.Event()
 
     def beat() -> None:
+        # Waits instead of sleeping, so that a task that is done does not wait for it.
         while not wait(done, every):
             try:
                 if not context.repeat():
@@ -265,6 +272,7 @@ class WorkflowWorker(Worker):
         super().__init__(client, domain, task_list, identity, payloads, wait)
         self._workflows = by_type(WorkflowType, workflows)
         self._unrepeatable = _unrepeatable(self._workflows.values())
+        # Nothing is left that this worker could run.
         if len(self._unrepeatable) == len(self._workflows):
             raise next(iter(self._unrepeatable.values()))
         for cls, error in self._unrepeatable.items():
@@ -272,8 +280,6 @@ class WorkflowWorker(Worker):
         if not isinstance(suspended, SuspendedExecutions):
             suspended = SuspendedExecutions(suspended)
         self._suspended = suspended
-        if suspended.limit:
-            self._poll_request["startAtPreviousStartedEvent"] = True
 
     @property
     def types(self) -> list[Type]:
@@ -286,6 +292,10 @@ class WorkflowWorker(Worker):
         Returns:
             Whether there was a task.
         """
+        # Most decisions then need only the events since the last one. Where the execution is no
+        # longer suspended, the whole history is read.
+        if self._suspended.limit:
+            self._poll_request["startAtPreviousStartedEvent"] = True
         task = call(self._client, "poll_for_decision_task", self._poll_request)
         token = task.get("taskToken")
         if not token:
@@ -303,6 +313,7 @@ class WorkflowWorker(Worker):
         wire = [decision.wire() for decision in decisions]
         operation = "respond_decision_task_completed"
         if not self._answer(operation, label, taskToken=token, decisions=wire):
+            # It may have been decided elsewhere meanwhile, so what is suspended may be wrong.
             self._suspended.forget(_execution(task))
         return True
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import re
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -34,3 +36,17 @@ def test_the_layout_of_a_package_lists_all_its_packages_and_public_modules(packa
     packages = {each.name for each in iter_modules(found.__path__) if each.ispkg}
     listed = set(re.findall(r"(?:^|(?<=  )|(?<=, ))`{1,2}(\w+)`", layout, re.MULTILINE))
     assert listed >= modules | packages
+
+
+def test_the_docstring_of_a_constant_follows_it_directly() -> None:
+    detached = [
+        f"{path.relative_to(ROOT)}:{after.lineno}"
+        for package in ("flowy", "flowy_sim")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for before, after in pairwise(ast.parse(path.read_text(encoding="utf-8")).body)
+        if isinstance(before, ast.Assign | ast.AnnAssign)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+        and after.lineno != (before.end_lineno or 0) + 1
+    ]
+    assert detached == []

@@ -80,6 +80,14 @@ def test_links_to_sources_lead_to_the_reference_and_other_files_become_text(site
     assert "[Tutorial](tutorial.md)" in home
 
 
+def test_long_lines_of_output_are_wrapped_and_drawings_are_not(site: Path) -> None:
+    errors = (site / "errors.md").read_text(encoding="utf-8")
+    assert "``` { .text .wrapped }\nRegistrationError: " in errors
+    tutorial = (site / "tutorial.md").read_text(encoding="utf-8")
+    assert "```text\n              ┌──> resize" in tutorial
+    assert ".wrapped code {" in (site / "site.css").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "task",
     [

@@ -72,6 +72,7 @@ class ExternalCall(Call):
 
     def _send(self) -> None:
         run = {"runId": self._run_id} if self._run_id else {}
+        # Its events repeat `control`, by which this call is found again.
         attributes = {"control": self._key, "workflowId": self._workflow_id, **run, **self.content}
         self.decider.outbox.begin(Decision(self.decision_type, attributes), self._key, self)
 
@@ -264,6 +265,8 @@ class ChildCall(TaskCall):
 
     def stop_attempt(self) -> None:
         """Ask the child to cancel itself."""
+        # The child may have ended meanwhile. Then nothing is left to cancel, and nothing has
+        # failed.
         self.decider.begin(RequestCancelCall(self.decider, self, error_handling=True))
 
     def ended(self) -> None:

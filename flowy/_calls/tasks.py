@@ -129,6 +129,7 @@ class TaskCall(Call):
         if self.waiting:
             self.decider.stop_timer(self._delay_key)
             self.end_canceled()
+        # It was never sent, so there is nothing to cancel.
         elif self.decider.outbox.withdraw(self.key):
             self.end_canceled()
         else:
@@ -149,6 +150,7 @@ class TaskCall(Call):
                 self.declared, attributes.get("result"), self.hinted
             )
         except SerializationError as error:
+            # Not tried again: the work is done, and its result would be the same.
             self.decider.settle(self, error=self.failure(TaskFailed, str(error)))
         else:
             self.decider.settle(self, value)
@@ -175,8 +177,10 @@ class TaskCall(Call):
     def refused(self, attributes: Mapping[str, Any]) -> None:
         """Handle a failed decision: try again later if only a limit was exceeded."""
         cause = attributes["cause"]
+        # What is being canceled is not begun again.
         if self.canceling or not over_limit(cause):
             self.decider.settle(self, error=self.failure(TaskNotScheduled, cause))
+        # Queued until another call of its kind has ended.
         elif self.decider.outbox.lower_limit(cause):
             self.start()
         else:
@@ -200,6 +204,7 @@ class TaskCall(Call):
         if self.canceling or self.attempt >= retry.attempts or not retry.covers(error.reason):
             self.decider.settle(self, error=error)
             return
+        # Jitter, too, has to be the same at each replay.
         seconds = retry.seconds_after(self.attempt, self.decider.markers.random)
         self.attempt += 1
         if seconds:

@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from flowy._cli import control, show, start, worker
 from flowy._cli import list as list_
+from flowy._cli import open_executions, show, start, worker
 from flowy._cli.common import (
     INTERRUPTED,
     Commands,
@@ -42,9 +42,9 @@ for command in (
     start.register_domain,
     worker.worker,
     start.start,
-    control.signal,
-    control.cancel,
-    control.terminate,
+    open_executions.signal,
+    open_executions.cancel,
+    open_executions.terminate,
     list_.list_,
     show.show,
     show.history,

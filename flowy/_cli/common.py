@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import click
 
-from flowy._client import connect, fault_code
+from flowy._client import IncompleteReply, connect, fault_code
 from flowy._safe_text import safe_lines, safe_text
 from flowy.errors import FlowyError
 from flowy.options import CHILD_POLICIES
@@ -27,12 +27,20 @@ WorkflowType = tuple[str, str | None]
 
 
 class WholeNumber(click.IntRange):
-    """A whole number in a range; the messages of click name its class instead."""
+    """A whole number in a range, which messages call an integer and not an "integer range"."""
 
     name = "integer"
 
 
-CHILD_POLICY = click.Choice(CHILD_POLICIES, case_sensitive=False)
+class Constant(click.Choice[str]):
+    """One of the service's constants, such as TERMINATE, in capitals or not."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        """Write it in capitals; click shows all of them in small letters otherwise."""
+        return str(choice).upper()
+
+
+CHILD_POLICY = Constant(CHILD_POLICIES)
 
 INTERRUPTED = 130
 """The exit status of a program that was ended by Ctrl-C."""
@@ -40,6 +48,14 @@ INTERRUPTED = 130
 
 _COMPLETION_SECONDS = 2
 """How long a shell may wait for the service."""
+
+_FIXES = {
+    "OperationNotPermittedFault": "; allow the action in the IAM policy of these credentials.",
+    "UnrecognizedClientException": "; the service does not know these credentials: check "
+    "AWS_ACCESS_KEY_ID or AWS_PROFILE.",
+    "ExpiredTokenException": "; renew these credentials, such as with `aws sso login`.",
+}
+"""How to fix what the service refuses, by the code of the fault."""
 
 _SHOWN = 80
 """How many characters of an argument a warning shows."""
@@ -121,7 +137,7 @@ def domains(context: click.Context, _option: click.Parameter, incomplete: str) -
         reply = client.list_domains(registrationStatus="REGISTERED")
     except (BotoCoreError, ClientError, ValueError):
         return []
-    names = (info["name"] for info in reply["domainInfos"])
+    names = (info["name"] for info in reply.get("domainInfos", ()))
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -290,7 +306,7 @@ def errors_as_messages() -> Iterator[None]:
             ProfileNotFound,
         )
 
-        if not isinstance(error, BotoCoreError | ClientError):
+        if not isinstance(error, BotoCoreError | ClientError | IncompleteReply):
             raise
         fix = ""
         if isinstance(error, NoRegionError):
@@ -301,9 +317,10 @@ def errors_as_messages() -> Iterator[None]:
             fix = "; give the name of one in AWS_PROFILE, or unset it."
         elif isinstance(error, NoCredentialsError):
             fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-        elif (
-            fault_code(error) == "OperationNotPermittedFault"
-            or "not authorized to perform" in str(error)  # A simulator refuses in other words.
-        ):
-            fix = "; allow the action in the IAM policy of these credentials."
-        raise click.ClickException(safe_text(f"{error}{fix}")) from error
+        elif "not authorized to perform" in str(error):  # A simulator refuses in other words.
+            fix = _FIXES["OperationNotPermittedFault"]
+        else:
+            fix = _FIXES.get(fault_code(error) or "", "")
+        said = str(error).replace("\n", " ")  # botocore lists what it refuses below each other.
+        said = said.rstrip(".") if fix.startswith(";") else said
+        raise click.ClickException(safe_text(f"{said}{fix}")) from error

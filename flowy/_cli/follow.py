@@ -25,7 +25,7 @@ _TYPE_COLUMNS = 26
 
 
 class EventLines:
-    """Shows events as lines, with a line for each day. It is told of all events, in their order.
+    """Shows events as lines, with a line for each day. It receives all events, in their order.
 
     Args:
         screen: where they are shown.

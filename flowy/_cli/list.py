@@ -13,6 +13,7 @@ import click
 
 from flowy import executions
 from flowy._cli.common import (
+    Constant,
     WholeNumber,
     WorkflowType,
     as_json,
@@ -80,7 +81,7 @@ def _instant_option(name: str, help: str) -> Callable[[Any], Any]:
     "statuses",
     multiple=True,
     metavar="STATUS",
-    type=click.Choice(("OPEN", "CLOSED", *executions.STATUSES), case_sensitive=False),
+    type=Constant(("OPEN", "CLOSED", *executions.STATUSES)),
     help="Filter by status: OPEN, CLOSED, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or "
     "CONTINUED_AS_NEW; can be given several times.",
 )

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     "packages",
     metavar="PACKAGE",
     multiple=True,
-    help="Package with the workflow's class, which tells the signals that it waits for; can be "
+    help="Package with the workflow's class, to show the signals that it waits for; can be "
     "given several times.",
 )
 @with_store

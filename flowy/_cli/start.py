@@ -21,7 +21,7 @@ from flowy._cli.common import (
 )
 from flowy._cli.follow import follow
 from flowy._cli.show import show_execution
-from flowy._client import SwfClient, fault_code
+from flowy._client import SwfClient, call, fault_code
 from flowy._safe_text import safe_text
 from flowy._start import RawInput
 from flowy._start import start as start_execution
@@ -57,8 +57,9 @@ def register_domain(client: SwfClient, name: str, retention: int, in_json: bool)
     except Exception as error:
         if fault_code(error) != "DomainAlreadyExistsFault":
             raise
-        configuration = client.describe_domain(name=name)["configuration"]
-        kept = int(configuration["workflowExecutionRetentionPeriodInDays"])
+        configuration = call(client, "describe_domain", {"name": name})["configuration"]
+        period = configuration["workflowExecutionRetentionPeriodInDays"]
+        kept = int(period) if period.isdecimal() else 0  # It may be NONE.
         text = f"The domain {name} exists already; it keeps closed executions for {kept} days."
         registered = False
     else:
@@ -138,7 +139,7 @@ def start(
         _found(workflow, text),
         *([RawInput(text)] if text is not None else map(parse_argument, arguments)),
         workflow_id=workflow_id,
-        task_list=task_list or Default.REGISTERED,
+        task_list=Default.REGISTERED if task_list is None else task_list,
         tags=tags or Default.REGISTERED,
         payloads=payloads,
         **{name: value for name, value in settings.items() if value is not None},

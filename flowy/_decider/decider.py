@@ -253,6 +253,7 @@ class Decider:
         self._open.pop(call.number, None)
         call.ended()
         self.arguments.settled(call)
+        # A call that is being canceled is expected to end with an error.
         handled = call.error_handling or call.canceling
         if error is not None and not handled and self.failure is None:
             self.failure = error
@@ -309,6 +310,7 @@ class Decider:
             self._leave()
         if not self.signals.cancel_pending and (not self._next_turn() or self.failure is not None):
             self._leave()
+        # Raised once; `run` may clean up, and wait for that.
         if self.signals.cancel_pending:
             self.signals.cancel_pending = False
             raise ExecutionCanceled
@@ -355,6 +357,7 @@ class Decider:
             )
         elif event_type == "WorkflowExecutionCancelRequested":
             self.signals.asked_to_cancel()
+        # Otherwise new events had arrived, and the decision is made again with them.
         elif attributes["cause"] != "UNHANDLED_DECISION":
             raise DecisionRefusedError(
                 f"{event_type}: the service refuses to close the execution: {attributes['cause']}"

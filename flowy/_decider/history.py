@@ -86,8 +86,6 @@ OPENING_EVENTS = {
     "RequestCancelExternalWorkflowExecutionInitiated": "control",
     "LambdaFunctionScheduled": "id",
 }
-
-
 """Event that begins something: the attribute that holds the key which the workflow gave it."""
 
 
@@ -114,8 +112,6 @@ LINKS = {
     "LambdaFunctionTimedOut": "scheduledEventId",
     "StartLambdaFunctionFailed": "scheduledEventId",
 }
-
-
 """Event that reports an outcome: the attribute that holds the ID of the event that began it.
 
 The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there, if
@@ -124,8 +120,6 @@ the decision itself failed.
 
 
 NOT_FINAL = frozenset({"ChildWorkflowExecutionStarted"})
-
-
 """Linked events that others follow."""
 
 
@@ -141,8 +135,6 @@ DECISION_FAILURES = {
     "CancelWorkflowExecutionFailed": None,
     "ContinueAsNewWorkflowExecutionFailed": None,
 }
-
-
 """Event of a failed decision: the attribute that holds the key of what it would have begun.
 
 A failed cancel request is missing here: the workflow need not know, as its target has ended then.
@@ -150,8 +142,6 @@ A failed cancel request is missing here: the workflow need not know, as its targ
 
 
 EXTERNAL_EVENTS = frozenset({"WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"})
-
-
 """Events that come from outside."""
 
 
@@ -169,8 +159,6 @@ _MEMBERS = {name: _attributes_member(name) for name in (*DECISION_EVENTS, *LINKS
 
 
 _SILENT = frozenset({"DecisionTaskScheduled", "ActivityTaskStarted", "LambdaFunctionStarted"})
-
-
 """Events that neither concern a workflow nor are written by decisions."""
 
 
@@ -244,7 +232,10 @@ class ReplayedHistory:
                     not begun or event_type in RECORDED_AND_LINKED
                 ):
                     recorded.append(RecordedEvent(event["eventId"], event_type, attributes))
-                    if event_type in OPENING_EVENTS:
+                    if len(recorded) == 1 and _was_interrupted(event_type, attributes):
+                        new_events[:0] = self._reopened(recorded)
+                        recorded = []
+                    elif event_type in OPENING_EVENTS:
                         keys[event["eventId"]] = attributes.get(OPENING_EVENTS[event_type], "")
                     elif event_type in DECISION_FAILURES:
                         member = DECISION_FAILURES[event_type]
@@ -254,6 +245,22 @@ class ReplayedHistory:
         if deciding is not None and self.open_turn is None:
             self.open_turn = self._turn(deciding, known)
 
+    def _reopened(self, recorded: list[RecordedEvent]) -> list[NewEvent]:
+        """Take back a turn that did nothing but close the execution, which was refused.
+
+        It is decided again, together with the news that came meanwhile. So code that looks for a
+        last signal before it returns finds one that arrives while it does.
+
+        Returns:
+            The new events of that turn.
+
+        Raises:
+            HistoryError: the turn was taken already; replay the whole history.
+        """
+        if not self.turns or self.turns[-1].recorded is not recorded:
+            raise HistoryError("the last decision was made without news that came meanwhile")
+        return self.turns.pop().new_events
+
     def _turn(self, started: Event | None, known: int) -> Turn:
         if started is None:
             raise HistoryError("a decision task was completed that was never started")
@@ -262,9 +269,15 @@ class ReplayedHistory:
         return turn
 
 
+_CLOSING_FAILED = frozenset(name for name, member in DECISION_FAILURES.items() if member is None)
+
+
+def _was_interrupted(event_type: str, attributes: Mapping[str, Any]) -> bool:
+    """Return whether an event says that the execution was not closed because there was news."""
+    return event_type in _CLOSING_FAILED and attributes["cause"] == "UNHANDLED_DECISION"
+
+
 RECORDED_AND_LINKED = frozenset({"TimerCanceled"})
-
-
 """An event that a decision writes and that also ends something."""
 
 
@@ -277,8 +290,6 @@ class ArrivedSignal(NamedTuple):
 
 
 CANCEL_REQUEST = ArrivedSignal("", None)
-
-
 """Represents a cancel request among the signals passed to the next run; no signal has this name."""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flowy import options
 from flowy._decider.history import ArrivedSignal
 from flowy._decisions import Decision, cancel_workflow, complete_workflow, fail_workflow
 from flowy._determinism.guard import watched
 from flowy._logs import LoggingContext, RunInfo
-from flowy._payloads.text import DATA_LIMIT, cut, reason_and_details
+from flowy._payloads.text import DATA_LIMIT, cut, ends_task, reason_and_details
 from flowy.errors import ExecutionCanceled, SerializationError, UnrepeatableError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def run_to_end(
         closing = _run(decider, workflow, unrepeatable)
     except LeaveRun:
         pass
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if not ends_task(error):
+            raise
         closing = failed(error)
     if decider.failure is not None:
         return failed(decider.failure)
@@ -108,8 +111,6 @@ def _called(
 
 
 Closing = Callable[[], Decision]
-
-
 """Returns the decision that closes the execution.
 
 It is called again if the service refuses the decision because new events arrived meanwhile, and
@@ -117,17 +118,7 @@ then includes what is known by then.
 """
 
 
-_KEPT_SETTINGS = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "lambdaRole",
-    "tagList",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-)
-
-
+_KEPT_SETTINGS = tuple(sorted(member for member, _ in options.WORKFLOW.values()))
 """Settings that a new run takes over; otherwise it has the registered ones, as documented."""
 
 
@@ -136,7 +127,7 @@ def completed(result: str) -> Closing:
     return lambda: complete_workflow(result)
 
 
-def failed(error: Exception | SystemExit) -> Closing:
+def failed(error: BaseException) -> Closing:
     """Close the execution with a failure."""
     reason, details = reason_and_details(error)
     return lambda: fail_workflow(reason, details)

@@ -180,7 +180,7 @@ class SuspendedExecutions:
                 kept.read(news)
                 decisions = kept.decide()
             except (NonDeterminismError, HistoryError):
-                pass  # A replay finds out whether it is really the code that differs.
+                kept.drop()  # A replay finds out whether it is really the code that differs.
             else:
                 return self._keep(execution, kept, decisions)
         fresh = SuspendedExecution(workflow, history(), payloads, execution)

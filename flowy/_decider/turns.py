@@ -125,8 +125,6 @@ OPEN_LIMITS = {
     "StartChildWorkflowExecution": 1_000,
     "ScheduleLambdaFunction": 1_000,
 }
-
-
 """How many calls of a kind an execution may have open, as documented."""
 
 
@@ -136,14 +134,10 @@ _KIND_LIMITED_BY = {
     "OPEN_CHILDREN_LIMIT_EXCEEDED": "StartChildWorkflowExecution",
     "OPEN_LAMBDA_FUNCTIONS_LIMIT_EXCEEDED": "ScheduleLambdaFunction",
 }
-
-
 """Cause of a failed decision: the kind of which this execution has too many open."""
 
 
 BATCH_LIMIT = 800_000
-
-
 """Bytes of decisions in one answer before the last one; a request may have 1 MiB."""
 
 
@@ -162,8 +156,6 @@ _KEPT = frozenset(
         "SignalExternalWorkflowExecution",
     }
 )
-
-
 """Decisions that may accompany the one that closes the execution, and make sense then."""
 
 
@@ -204,6 +196,7 @@ class Outbox:
         """
         kind, size = decision.type, _size(decision)
         waiting = self._waiting[kind]
+        # Behind others of its kind that wait, so that their order is kept.
         if waiting or self._at_limit(kind) or self._full(size):
             waiting[key] = _QueuedDecision(decision, size, call)
         else:
@@ -230,6 +223,7 @@ class Outbox:
 
     def close(self, decision: Decision) -> None:
         """Add the decision that closes the execution; nothing new is begun with it."""
+        # The service refuses to close an execution together with what begins something.
         self._waiting.clear()
         kept = [
             (each, call_site)
@@ -269,6 +263,7 @@ class Outbox:
             can be begun again: it waits for that one to end.
         """
         kind = _KIND_LIMITED_BY.get(cause, "")
+        # With nothing of its kind open, no end of a call would make room.
         if not self._open[kind]:
             return False
         self._limits[kind] = min(self._limits[kind], self._open[kind])
@@ -310,6 +305,7 @@ class Outbox:
         """Return the decisions of this turn, when ``run`` has nothing more to do in it."""
         if not self._finished:
             self._finished = True
+            # Held back by the size of this answer alone: nothing else would bring another turn.
             held_back = any(
                 waiting and not self._at_limit(kind) for kind, waiting in self._waiting.items()
             )
@@ -328,6 +324,7 @@ class Outbox:
         return kind in self._limits and self._open[kind] >= self._limits[kind]
 
     def _full(self, size: int) -> bool:
+        # One decision alone is sent however long it is.
         return bool(self._decisions) and self._size + size > BATCH_LIMIT
 
 

@@ -7,7 +7,7 @@ that are bound to nothing else, annotations, and constants of the module. Sets o
 always have the same order.
 
 Places where the order makes no difference are left out: ``sorted(names)``, ``len``, ``in``, and
-whatever makes another set.
+whatever makes another set. ``sorted(names, key=len)`` is not: names of one length keep their order.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def unordered(
     harmless = {
         id(inner)
         for node in nodes
-        if isinstance(node, ast.Call) and meaning(node.func) in _HARMLESS
+        if isinstance(node, ast.Call)
+        and meaning(node.func) in _HARMLESS
+        and not _leaves_ties(node, meaning)
         for argument in node.args
         for inner in _passed_on(argument, meaning)
     }
@@ -92,8 +94,17 @@ def _goes_through(node: ast.AST, meaning: Meaning) -> Iterator[ast.expr]:
             yield from node.args[:1]
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop" and not node.args:
             yield node.func.value
-        elif target in (*_ORDERED, str, repr) or (target in (max, min) and node.keywords):
+        elif (
+            target in (*_ORDERED, str, repr)
+            or (target in (max, min) and node.keywords)
+            or (target is sorted and _leaves_ties(node, meaning))
+        ):
             yield from node.args
+
+
+def _leaves_ties(node: ast.Call, meaning: Meaning) -> bool:
+    """Return whether a call sorts by length: what is as long stays in its order."""
+    return any(each.arg == "key" and meaning(each.value) is len for each in node.keywords)
 
 
 class _Sets:

@@ -106,7 +106,7 @@ def _json_encoder(default: Converter) -> Encode:
 
     def encode_sendable(value: object) -> str:
         text = encode(value)
-        # A lone surrogate is no character, so no request can carry it.
+        # A lone surrogate is not a character, so no request can carry it.
         return text if text.isascii() else _SURROGATE.sub(_escape, text)
 
     return encode_sendable

@@ -7,6 +7,7 @@ U+FFFF. The service is written in Java, whose strings count in the same way.
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -80,7 +81,19 @@ def _units(text: str) -> bytes:
     return text.encode("utf-16-le", "surrogatepass")
 
 
-def reason_and_details(error: Exception | SystemExit) -> tuple[str, str]:
+def ends_task(error: BaseException) -> bool:
+    """Return whether an exception of the author's code fails its task or execution.
+
+    Besides every `Exception`, these are ``sys.exit`` and coroutines that are canceled, such as one
+    that ``asyncio.run`` was called for. Everything else is meant for the process.
+    """
+    if isinstance(error, Exception | SystemExit):
+        return True
+    asyncio = sys.modules.get("asyncio")  # Whoever raises its error has imported it.
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
+
+
+def reason_and_details(error: BaseException) -> tuple[str, str]:
     """Describe an exception as the reason and details of a failure.
 
     Args:

@@ -20,14 +20,10 @@ logger = safe_logger("flowy.workers")
 
 
 _ATTEMPTS = 8
-
-
 """How often a call that must not be lost is made, over about two minutes."""
 
 
 _SIGNAL_SECONDS = 0.5
-
-
 """The maximum number of seconds until a signal is noticed."""
 
 
@@ -250,8 +246,6 @@ def _stopped_by_signals(workers: Iterable[Worker]) -> Iterator[None]:
 
 
 Wait = Callable[[threading.Event, float], bool]
-
-
 """Waits until an event is set or a number of seconds has passed; returns whether it is set."""
 
 
@@ -290,20 +284,14 @@ _TRANSIENT_FAULTS = frozenset(
         "RequestTimeTooSkewed",
     }
 )
-
-
 """Faults that a later try may not meet."""
 
 
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
-
-
 """Statuses below 500 by which a proxy refuses a request for now, whatever the code is."""
 
 
 _FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-
-
 """A file of the client's, such as that of the certificates, is missing or cannot be read."""
 
 

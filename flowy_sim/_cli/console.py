@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowy_sim._cli.options import Number, WholeNumber, code
+from flowy_sim._cli.options import Number, code, host, port, region_option
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Examples:
 )
 @click.option("--aws", is_flag=True, help="Show Amazon SWF, or the service at --endpoint-url.")
 @click.option("--domain", metavar="NAME", help="Domain to show; required with --aws.")
-@click.option("--region", help="AWS region; by default from the environment.")
+@region_option("AWS region; by default from the environment.")
 @click.option("--endpoint-url", metavar="URL", help="URL of the service; default: Amazon SWF.")
 @click.option(
     "--requests-per-second",
@@ -41,14 +41,8 @@ Examples:
     help="Number of requests to the service per second, at most.",
 )
 @code
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=4568,
-    show_default=True,
-    type=WholeNumber(0, 65535),
-    help="Port to listen on; 0 for a free one.",
-)
+@host
+@port(4568)
 def console(
     db: Path | None,
     aws: bool,
@@ -73,6 +67,8 @@ def console(
         raise click.UsageError("Give what to show: either --db or --aws.")
     if aws and not domain:
         raise click.UsageError("--aws requires --domain.")
+    if db is not None and any(each is not None for each in (domain, region, endpoint_url)):
+        raise click.UsageError("--domain, --region and --endpoint-url are for --aws.")
     try:
         from flowy_sim._server.server import Server, listen, url_of
         from flowy_sim._server.settings import ServerSettings
@@ -130,24 +126,25 @@ def _aws(
     per_second: float,
     packages: Sequence[str],
 ) -> tuple[OpenJournal, MakePages]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
-    from flowy._client import connect, fault_code, fault_message
-    from flowy.errors import ConfigurationError
+    from flowy._cli import errors_as_messages
+    from flowy._client import connect, fault_code
     from flowy_sim._console.application import Console
     from flowy_sim._console.aws import AwsSources
     from flowy_sim._storage.file_journal import ReadOnlyJournal
 
-    try:
+    with errors_as_messages():
         client = connect(endpoint_url, region)
-        client.describe_domain(name=domain)
-    except (BotoCoreError, ClientError, ConfigurationError) as error:
-        if fault_code(error) == "UnknownResourceFault":
+        try:
+            client.describe_domain(name=domain)
+        except ClientError as error:
+            if fault_code(error) != "UnknownResourceFault":
+                raise
             where = endpoint_url or "Amazon SWF"
-            problem = f"there is no domain {domain!r} at {where}; give another --domain or --region"
-        else:
-            problem = fault_message(error) or str(error)
-        raise click.ClickException(problem) from error
+            raise click.ClickException(
+                f"there is no domain {domain!r} at {where}; give another --domain or --region"
+            ) from error
 
     async def open_journal(target: RestoreTarget) -> Journal:
         return ReadOnlyJournal()
@@ -161,7 +158,7 @@ def _aws(
 
 def _in_use(refusal: str, db: Path | None) -> str:
     """Return why a file is refused, with the address of the server that shows it."""
-    from flowy_sim._storage.progress import ProgressMark
+    from flowy_sim._storage.progress_mark import ProgressMark
 
     mark = None if db is None else ProgressMark.read_file(db)
     if mark is None or not mark.url:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from inspect import isfunction, signature
@@ -21,26 +21,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExploreOptions:
+class ExploreOptions(program.SharedOptions):
     """The options of the command."""
 
-    activities: tuple[str, ...]
-    deciders: tuple[str, ...]
-    loop_workers: tuple[str, ...]
-    setups: tuple[str, ...]
-    starts: str | None
-    text: str | None
-    task_list: str | None
-    cancel: str | None
     domain: str
     invariants: tuple[str, ...]
     real: bool
     completes: bool
     faults: tuple[str, ...]
-    signals: tuple[str, ...]
     most_faults: int
-    workers: int | None
-    freeze: bool
     any_result: bool
     any_arguments: bool
     start_after: tuple[float, ...]
@@ -55,12 +44,9 @@ class ExploreOptions:
     corpus: str | None
     story: str
     test_file: Path | None
-    report: Path | None
-    redact: bool
     must_happen: bool
     seed: int
     choices: str | None
-    as_json: bool
 
 
 DEPLOYMENTS = ("deploy", "gradual-deploy")
@@ -93,8 +79,9 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
     from flowy_sim.explore import WorkflowTest
 
     timed = [each for each in map(program.read_signal, options.signals) if each.seconds is not None]
-    loops = _program(options, timed)
+    loops = program.program(options, timed, options.completes)
     program.check_packages(loops=loops is not None, freeze=options.freeze)
+    place: dict[str, Any] = {"domain": options.domain, "region": options.region}
     if loops is not None:
         if words:
             raise click.UsageError("Give a WORKFLOW or --decider, not both.")
@@ -104,9 +91,7 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
             )
         modules = dict.fromkeys(code.__module__ for code in (*loops.deciders, *loops.workers))
         found = [each for module in modules for each in _invariants(module, options)]
-        return Subject(
-            loops.__name__, loops, list(dict.fromkeys(found)), {"domain": options.domain}, []
-        )
+        return Subject(loops.__name__, loops, list(dict.fromkeys(found)), place, [])
     cancel = None if options.cancel is None else program.read_cancel(options.cancel)
     function = found_at(words[0]) if words else None
     if isfunction(function):
@@ -117,9 +102,9 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
             raise click.UsageError(
                 "@SECONDS and --cancel are for a workflow; a test calls runner.after(SECONDS, …)."
             )
-        activities = list(options.activities) or None
+        place["activities"] = list(options.activities) or None
         invariants = _invariants(function.__module__, options)
-        return Subject(words[0], function, invariants, {"activities": activities}, [])
+        return Subject(words[0], function, invariants, place, [])
     target = find(words, options.activities)
     encode_arguments(target.workflow, target.arguments, {})  # It refuses what `start` would.
     test = WorkflowTest(
@@ -132,25 +117,9 @@ def subject_of(words: tuple[str, ...], options: ExploreOptions) -> Subject:
         partial(program.send_later, signals=timed, cancel=cancel, read=parse_argument),
         options.any_result,
     )
-    sources = {"activities": test.activities, "workflows": test.workflows}
+    sources = {**place, "activities": test.activities, "workflows": test.workflows}
     invariants = _invariants(target.workflow.__module__, options)
     return Subject(str(target.workflow.flowy_type), test, invariants, sources, test.stubbed)
-
-
-def _program(
-    options: ExploreOptions, signals: Iterable[program.SignalAt]
-) -> program.LoopProgram | None:
-    return program.program(
-        options.deciders,
-        options.loop_workers,
-        options.setups,
-        options.starts,
-        options.text,
-        options.task_list,
-        signals,
-        options.cancel,
-        options.completes,
-    )
 
 
 def _check_test(function: Callable[..., object], words: tuple[str, ...]) -> None:
@@ -251,6 +220,8 @@ def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: 
     line += [f"--{name}={value}" for name, value in one.items() if value is not None]
     if options.domain != program.DOMAIN:
         line.append(f"--domain={options.domain}")
+    if options.region is not None:
+        line.append(f"--region={options.region}")
     line += [f"--invariants={name}" for name in options.invariants]
     line += [f"--fault={name}" for name in options.faults]
     line += [f"--signal={name}" for name in options.signals]

@@ -55,9 +55,8 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @options.words
 @options.activities
 @program.options
-@click.option(
-    "--domain", default=program.DOMAIN, show_default=True, help="Domain in which everything runs."
-)
+@options.domain_option("Domain in which everything runs.", program.DOMAIN)
+@options.region_option("AWS region in which everything runs, if the environment does not set it.")
 @click.option(
     "--invariants",
     metavar="MODULE",
@@ -173,14 +172,8 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write a test to that repeats the run that fails, without exploring.",
 )
-@click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write a page to, about what was found, tried and covered: HTML without other "
-    "files.",
-)
-@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@options.report("about what was found, tried and covered")
+@options.redact
 @click.option(
     "--must-happen",
     is_flag=True,
@@ -223,7 +216,8 @@ def _perform(words: tuple[str, ...], options: ExploreOptions) -> int:
     with _wrong_input():
         _check(options)
     if options.merge:
-        return exploration_report.merge(words, options.as_json)
+        with _wrong_input():
+            return exploration_report.merge(words, options.as_json)
     output = sys.stdout
     # With --json, what the user's code prints must not be in the output.
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
@@ -256,6 +250,7 @@ def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
     from flowy_sim.explore import find
 
     faults = list(faults_of(options))
+    what_else = _what_else(options)
     subject = subject_of(words, options)
     with _executor(options.executor) as executor:
         if not options.as_json:
@@ -279,7 +274,7 @@ def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
                 repeat=lambda written: repeating_command(words, options, written),
                 on_progress=progress.update,
                 workers=options.workers,
-                **_what_else(options),
+                **what_else,
                 **subject.runner,
             )
     failure = found.failure
@@ -372,11 +367,14 @@ def _what_else(options: ExploreOptions) -> dict[str, Any]:
 
 def _seconds(written: str) -> float:
     try:
-        return float(written)
+        seconds = float(written)
     except ValueError:
+        seconds = -1
+    if not seconds >= 0:  # Nor is it no number, nan.
         raise click.UsageError(
             f"--ends-within takes a number of seconds or derived, not {written!r}."
-        ) from None
+        )
+    return seconds
 
 
 def _write_test(

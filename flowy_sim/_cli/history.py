@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flowy_sim._cli.options import WholeNumber
+from flowy_sim._cli.options import Integer, region_option
 
 _EXAMPLE = """\b
 Examples:
@@ -27,6 +27,13 @@ _STATUSES = (
     "CONTINUED_AS_NEW",
     "TIMED_OUT",
 )
+
+
+class _Status(click.Choice[str]):
+    """A status, in capitals or not; click would show all of them in small letters."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
+        return str(choice).upper()
 
 
 def _domains(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -57,7 +64,7 @@ def _instant(context: click.Context, option: click.Parameter, text: str | None) 
 @click.option(
     "--status",
     metavar="STATUS",
-    type=click.Choice(_STATUSES, case_sensitive=False),
+    type=_Status(_STATUSES),
     help="Filter by status: OPEN, CLOSED, COMPLETED, FAILED, CANCELED, TERMINATED, TIMED_OUT or "
     "CONTINUED_AS_NEW.",
 )
@@ -71,7 +78,7 @@ def _instant(context: click.Context, option: click.Parameter, text: str | None) 
     metavar="DATE[THH:MM:SS]",
     help="Filter by start: executions started at or after this time, in UTC.",
 )
-@click.option("--limit", type=WholeNumber(min=1), help="Number of executions to record.")
+@click.option("--limit", type=Integer(min=1), help="Number of executions to record.")
 @click.option(
     "--to",
     "folder",
@@ -81,7 +88,7 @@ def _instant(context: click.Context, option: click.Parameter, text: str | None) 
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the files; created if necessary.",
 )
-@click.option("--region", help="AWS region, if the environment does not set it.")
+@region_option("AWS region, if the environment does not set it.")
 def history(
     from_aws: bool,
     endpoint_url: str | None,

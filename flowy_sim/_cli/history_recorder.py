@@ -7,7 +7,6 @@ Example:
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from flowy._client import Execution, SwfClient, fault_code
 from flowy._workers.loop import Backoff, is_transient
 from flowy.errors import UnknownExecutionError
 from flowy_sim._simulation.clock import from_milliseconds
+from flowy_sim._storage.files import write_complete
 
 #: The number of refusals in a row after which no call is repeated.
 MOST_REFUSALS = 10
@@ -150,10 +150,8 @@ def _record(client: SwfClient, domain: str, execution: Execution, folder: Path) 
         "events": events,
     }
     text = json.dumps(document, default=_instant, indent=1)
-    written = path.with_name(f"{path.name}.new")
     folder.mkdir(parents=True, exist_ok=True)
-    written.write_text(f"{text}\n", encoding="ascii")
-    os.replace(written, path)
+    write_complete(path, f"{text}\n".encode("ascii"))
     return RecordedHistory(execution, path, len(events), is_new=True)
 
 

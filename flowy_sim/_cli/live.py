@@ -283,6 +283,7 @@ def _confirm_registration(name: str) -> bool:
         f"The domain {name!r} does not exist. Register it, with a retention of {RETENTION_DAYS} "
         "days for closed executions? A domain can be deprecated later, but never deleted"
     )
+    # A script cannot be asked; it gets the error.
     return sys.stdin.isatty() and click.confirm(question, err=True)
 
 
@@ -327,6 +328,7 @@ class LiveWorkflow:
             dict.fromkeys((target.workflow, *target.workflows)),
             target.activities,
         )
+        # In a simulation also what is not implemented, so that its tasks wait and can be explained.
         if service.simulation is not None:
             self._registry.register()
         else:
@@ -374,6 +376,7 @@ class LiveWorkflow:
                 news = self._new_events(run)
                 for event in news:
                     on_event(run.workflow_id, event)
+                # Stuck only after a while: between two polls, a worker may look idle.
                 quiet = 0 if news or not self.workers.idle else quiet + service.update_seconds
                 if quiet > _QUIET_SECONDS and service.simulation is not None:
                     self._check_not_stuck(run, service.simulation)
@@ -385,6 +388,7 @@ class LiveWorkflow:
 
     def _start(self) -> Run:
         service, workflow = self._service, self._target.workflow
+        # At a service, it must differ from that of all other open executions.
         workflow_id = f"{workflow.flowy_type.name}-1" if service.simulation else None
         execution = start(
             service.client,

@@ -10,14 +10,15 @@ from typing import Any
 import click
 
 
-class WholeNumber(click.IntRange):
-    """A whole number in a range; the messages of click name its class instead."""
+# `flowy._cli` has a type like this, but help and completion are fast without importing it.
+class Integer(click.IntRange):
+    """A whole number in a range, which messages call an integer and not an "integer range"."""
 
     name = "integer"
 
 
 class Number(click.FloatRange):
-    """A number in a range."""
+    """A number in a range, which messages call a number and not a "float range"."""
 
     name = "number"
 
@@ -47,13 +48,50 @@ freeze = click.option(
     help="Let the code see the simulated time in datetime.now and time.time, by freezegun.",
 )
 
+
+def domain_option(help: str, default: str | None = None) -> Callable[[Any], Any]:
+    """Return the option for a domain, which has a name.
+
+    Args:
+        help: the help text.
+        default: the default, which the help shows; None for no value.
+    """
+
+    def checked(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value == "":
+            raise click.BadParameter("it is empty; give the name of a domain.")
+        return value
+
+    return click.option(
+        "--domain", default=default, show_default=default is not None, callback=checked, help=help
+    )
+
+
+def region_option(help: str) -> Callable[[Any], Any]:
+    """Return the option for an AWS region, which is checked.
+
+    Args:
+        help: the help text.
+    """
+
+    def checked(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        from flowy_sim._simulation.settings import check_region
+
+        try:
+            return value if value is None else check_region(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return click.option("--region", callback=checked, help=help)
+
+
 code = click.option(
     "--code",
     "packages",
     metavar="PACKAGE",
     multiple=True,
     callback=lambda _context, _option, packages: _importable(packages),
-    help="Package with the classes of workflows, which tells the console the signals that they "
+    help="Package with the classes of workflows, to show the signals that they "
     "wait for; can be given several times.",
 )
 
@@ -70,6 +108,43 @@ def _importable(packages: tuple[str, ...]) -> tuple[str, ...]:
                 f"there is no package {package!r}, neither in this folder nor installed."
             )
     return packages
+
+
+host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+
+redact = click.option(
+    "--redact", is_flag=True, help="Leave inputs, results and details out of the page."
+)
+
+
+def port(default: int, more: str = "") -> Callable[[Any], Any]:
+    """Return the option for the port of a server.
+
+    Args:
+        default: the default.
+        more: what the help adds about port 0.
+    """
+    return click.option(
+        "--port",
+        default=default,
+        show_default=True,
+        type=Integer(0, 65535),
+        help=f"Port to listen on; 0 for a free one{more}.",
+    )
+
+
+def report(shown: str) -> Callable[[Any], Any]:
+    """Return the option for a page about what a command has done.
+
+    Args:
+        shown: what the page shows.
+    """
+    return click.option(
+        "--report",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, writable=True, path_type=Path),
+        help=f"File to write a page to, {shown}: HTML without other files.",
+    )
 
 
 stub = click.option(
@@ -111,7 +186,7 @@ def whole_number(
     return click.option(
         name,
         metavar="N",
-        type=WholeNumber(min=least),
+        type=Integer(min=least),
         default=default,
         show_default=default is not None,
         help=help,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,7 +21,28 @@ DOMAIN = "simulated"
 
 _AT = re.compile(r"(.+)@([0-9]+(?:\.[0-9]+)?)", re.DOTALL)
 
-_WRONG_SECONDS = re.compile(r"@(-[0-9.]+|[0-9.]+(e[0-9]+|ms|s|sec|m|min|h|d))$")
+_WRONG_SECONDS = re.compile(r"@(|-[0-9.]+|[0-9.]+(e[0-9]+|ms|s|sec|m|min|h|d))$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedOptions:
+    """The options that the commands ``run`` and ``explore`` have in common."""
+
+    activities: tuple[str, ...]
+    deciders: tuple[str, ...]
+    loop_workers: tuple[str, ...]
+    setups: tuple[str, ...]
+    starts: str | None
+    text: str | None
+    task_list: str | None
+    signals: tuple[str, ...]
+    cancel: str | None
+    region: str | None
+    workers: int | None
+    freeze: bool
+    report: Path | None
+    redact: bool
+    as_json: bool
 
 
 class SignalAt(NamedTuple):
@@ -46,7 +68,7 @@ def read_signal(written: str) -> SignalAt:
     SignalAt(name='mail', text='ann@example.org', seconds=None)
 
     Raises:
-        click.UsageError: it ends with seconds in another form, such as ``@60s``.
+        click.UsageError: it has no name, or ends with seconds in another form, such as ``@60s``.
     """
     wrong = _WRONG_SECONDS.search(written)
     if wrong is not None:
@@ -56,6 +78,8 @@ def read_signal(written: str) -> SignalAt:
     timed = _AT.fullmatch(written)
     rest = written if timed is None else timed[1]
     name, equals, text = rest.partition("=")
+    if not name:
+        raise click.UsageError(f"--signal takes NAME, NAME=VALUE or NAME@SECONDS, not {written!r}.")
     return SignalAt(name, text if equals else None, None if timed is None else float(timed[2]))
 
 
@@ -175,7 +199,7 @@ class LoopProgram:
         from flowy._client import fault_code
         from flowy.errors import StartError
         from flowy_sim._clients.mock_swf import mock_swf
-        from flowy_sim.testing._loops import takes_client
+        from flowy_sim.testing._polling_code import takes_client
 
         for code in (*self.deciders, *self.workers):
             runner.loop(code)
@@ -233,26 +257,24 @@ def _if_open(send: Callable[[], None]) -> None:
 
 
 def program(
-    deciders: Iterable[str],
-    loop_workers: Iterable[str],
-    setups: Iterable[str],
-    starts: str | None,
-    text: str | None,
-    task_list: str | None,
-    signals: Iterable[SignalAt],
-    cancel: str | None,
-    completes: bool = False,
+    options: SharedOptions, signals: Iterable[SignalAt], completes: bool = False
 ) -> LoopProgram | None:
     """Return what the options ask to run; None if they name no decider.
+
+    Args:
+        options: the options.
+        signals: those of the signals that are sent at a fixed time.
+        completes: whether the execution must complete.
 
     Raises:
         click.ClickException: an option is wrong, or the code cannot be found.
     """
     from flowy_sim._cli.targets import polling_code
 
-    found = tuple(map(polling_code, deciders))
-    if not found:
-        if starts or text is not None or task_list or tuple(loop_workers) or tuple(setups):
+    deciders = tuple(map(polling_code, options.deciders))
+    starts, text, task_list = options.starts, options.text, options.task_list
+    if not deciders:
+        if starts or text is not None or task_list or options.loop_workers or options.setups:
             raise click.UsageError(
                 "--worker, --setup, --start, --input and --task-list need --decider MODULE:NAME."
             )
@@ -261,13 +283,13 @@ def program(
     if not (name and colon and version):
         raise click.UsageError("--decider needs --start NAME:VERSION, such as --start order:1.")
     return LoopProgram(
-        found,
-        tuple(map(polling_code, loop_workers)),
-        tuple(map(polling_code, setups)),
+        deciders,
+        tuple(map(polling_code, options.loop_workers)),
+        tuple(map(polling_code, options.setups)),
         (name, version),
         text,
         task_list,
         tuple(signals),
-        None if cancel is None else read_cancel(cancel),
+        None if options.cancel is None else read_cancel(options.cancel),
         completes,
     )

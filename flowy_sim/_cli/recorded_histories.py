@@ -88,7 +88,7 @@ def replay(
     from flowy.payloads import Payloads
     from flowy_sim._cli.program import check_packages
     from flowy_sim._cli.targets import polling_code
-    from flowy_sim.testing._histories import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
+    from flowy_sim.testing._history_files import DIFFERS, OTHER, REPLAYS, UNREADABLE, replay_files
     from flowy_sim.testing._recorded_decisions import Tolerance
     from flowy_sim.verify._comparison import count
 
@@ -247,10 +247,11 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     """
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError
+    from flowy_sim._events.history import files
     from flowy_sim._events.spans import read
     from flowy_sim._report import page
     from flowy_sim._report.run_view import ReportedRun
-    from flowy_sim.testing._histories import files, load
+    from flowy_sim.testing._history_files import load
     from flowy_sim.verify._comparison import count
 
     runs = []

@@ -64,31 +64,16 @@ _HOW_TO_STUB = "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(program.SharedOptions):
     """The options of the command."""
 
-    activities: tuple[str, ...]
-    deciders: tuple[str, ...]
-    loop_workers: tuple[str, ...]
-    setups: tuple[str, ...]
-    starts: str | None
-    text: str | None
-    task_list: str | None
-    signals: tuple[str, ...]
     stubs: tuple[str, ...]
-    cancel: str | None
-    as_json: bool
     history: Path | None
-    report: Path | None
-    redact: bool
     seed: int | None
-    workers: int | None
-    freeze: bool
     realtime: bool
     endpoint_url: str | None
     aws: bool
     domain: str | None
-    region: str | None
     verbose: bool
 
     def check(self) -> None:
@@ -149,13 +134,8 @@ class RunOptions:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="File to save the history to, as GetWorkflowExecutionHistory returns it.",
 )
-@click.option(
-    "--report",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write a page to, with the timeline and all events: HTML without other files.",
-)
-@click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
+@options.report("with the timeline and all events")
+@options.redact
 @click.option("--seed", type=int, help="Seed of run IDs and tokens.  [default: 0]")
 @options.whole_number(
     "--workers",
@@ -167,12 +147,10 @@ class RunOptions:
 @click.option("--realtime", is_flag=True, help="Run in real time, with worker threads.")
 @click.option("--endpoint-url", metavar="URL", help="URL of a service to run the workflow at.")
 @click.option("--aws", is_flag=True, help="Run the workflow at Amazon SWF, with your credentials.")
-@click.option(
-    "--domain",
-    help=f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: "
-    f"{program.DOMAIN}]",
+@options.domain_option(
+    f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: {program.DOMAIN}]"
 )
-@click.option("--region", help="AWS region, also of --decider, if the environment does not set it.")
+@options.region_option("AWS region, also of --decider, if the environment does not set it.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
 def run(words: tuple[str, ...], **given: Any) -> None:
     """Run a workflow to its end, with decider, workers and Amazon SWF in this process.
@@ -207,7 +185,8 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
     aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
     with errors_as_messages(), aside:
         try:
-            loops = _program(options)
+            signals = map(program.read_signal, options.signals)
+            loops = program.program(options, signals)
             program.check_packages(loops=loops is not None, freeze=options.freeze)
             if loops is not None and words:
                 raise click.UsageError("Give a WORKFLOW or --decider, not both.")
@@ -231,19 +210,6 @@ def _perform(words: tuple[str, ...], options: RunOptions) -> int:
         except RunInterrupted as error:
             click.echo(_farewell(error.run, options), err=True)
             return INTERRUPTED
-
-
-def _program(options: RunOptions) -> program.LoopProgram | None:
-    return program.program(
-        options.deciders,
-        options.loop_workers,
-        options.setups,
-        options.starts,
-        options.text,
-        options.task_list,
-        map(program.read_signal, options.signals),
-        options.cancel,
-    )
 
 
 class _Run:

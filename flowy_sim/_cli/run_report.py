@@ -84,7 +84,7 @@ class RunReport:
         Raises:
             click.ClickException: one of them cannot be written.
         """
-        from flowy_sim.testing._histories import save
+        from flowy_sim.testing._history_files import save
 
         if self.history is not None:
             with _saving("history", self.history):
@@ -202,7 +202,7 @@ def _as_json(run: Run, real_seconds: float, problem: str) -> str:
         real_seconds: how long it took.
         problem: why it did not reach its end; empty if it did.
     """
-    from flowy_sim.testing._histories import iso
+    from flowy_sim.testing._history_files import iso
     from flowy_sim.testing._run import COMPLETED
 
     document: dict[str, Any] = {

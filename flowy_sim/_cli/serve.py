@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from flowy_sim._cli.options import Number, WholeNumber, code, read_stubs, stub
+from flowy_sim._cli.options import Integer, Number, code, host, port, read_stubs, stub
 from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
 from flowy_sim._cli.write_test import zipped_test
 
@@ -32,6 +32,13 @@ Examples:
   AWS_ENDPOINT_URL_SWF=http://127.0.0.1:4567 python my_workers.py
   flowy-sim serve --clock virtual -- npm test
   flowy-sim serve --stub 'charge:1=result:"paid"' --stub stubs.json"""
+
+
+def _start(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    from flowy._cli.common import read_instant
+
+    instant = read_instant(context, option, text)
+    return None if instant is None else instant.isoformat()
 
 
 def _clocks(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
@@ -58,14 +65,8 @@ class _FromEnvironment(click.Command):
     cls=_FromEnvironment, epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False}
 )
 @click.argument("command", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=4567,
-    show_default=True,
-    type=WholeNumber(0, 65535),
-    help="Port to listen on; 0 for a free one, which is the default with COMMAND.",
-)
+@host
+@port(4567, ", which is the default with COMMAND")
 @click.option(
     "--clock",
     default="real",
@@ -79,7 +80,9 @@ class _FromEnvironment(click.Command):
 @click.option(
     "--start",
     metavar="TIME",
-    help="Time at which a clock that is not real begins, in ISO 8601; default: now.",
+    callback=_start,
+    help="Time at which a clock that is not real begins, in ISO 8601, in UTC unless it says "
+    "otherwise; default: now.",
 )
 @click.option(
     "--latency",
@@ -195,28 +198,28 @@ class _FromEnvironment(click.Command):
     "--max-connections",
     default=10_000,
     show_default=True,
-    type=WholeNumber(1),
+    type=Integer(1),
     help="Number of connections that may be open.",
 )
 @click.option(
     "--max-polls",
     default=10_000,
     show_default=True,
-    type=WholeNumber(1),
+    type=Integer(1),
     help="Number of polls that may wait.",
 )
 @click.option(
     "--max-simulations",
     default=1_000,
     show_default=True,
-    type=WholeNumber(1),
+    type=Integer(1),
     help="Number of simulations: pairs of a path and an account.",
 )
 @click.option(
     "--grace",
     default=10,
     show_default=True,
-    type=WholeNumber(0),
+    type=Integer(0),
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
 @code
@@ -267,6 +270,7 @@ def serve(
     if accept_loss and db is None:
         raise click.UsageError("--accept-loss is for the file of --db; add --db FILE.")
     settings = _settings(**options)
+    # Several commands may run at the same time, each with a server of its own.
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
     try:
@@ -303,6 +307,7 @@ def serve(
         sys.exit(status)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error
+    # Also if the server has never started.
     finally:
         listener.close()
 
@@ -330,6 +335,8 @@ def _settings(
 
     if not others["control_token"] and _source("control_token") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
+    if "" in allow_host:
+        raise click.UsageError("--allow-host is empty; give a host name, or leave the option out.")
     for origin in allow_origin:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise click.UsageError(
@@ -369,6 +376,8 @@ def _given(settings: ServerSettings) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings.simulation.written().items()
+        # A file keeps the settings that it was created with; only what is given can contradict
+        # them.
         if _source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     }
 
@@ -383,6 +392,7 @@ def _credentials(settings: ServerSettings) -> dict[str, str]:
     region = {"AWS_DEFAULT_REGION": settings.region, "AWS_REGION": settings.region}
     if not settings.secrets:
         return region
+    # Any of the keys will do for a command that runs beside the server.
     access_key, secret = next(iter(settings.secrets.items()))
     return {**region, "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +91,7 @@ def snapshot(
 
 def _server_of(db: Path, error: Exception) -> str:
     """Return the URL of the server that has a file open."""
-    from flowy_sim._storage.progress import ProgressMark
+    from flowy_sim._storage.progress_mark import ProgressMark
 
     mark = ProgressMark.read_file(db)
     if mark is None or not mark.url:
@@ -139,14 +138,15 @@ def _write(content: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
         return
-    written = output.with_name(f"{output.name}.new")
+    from flowy_sim._storage import files
+
     try:
-        written.write_bytes(content)
-        os.replace(written, output)
+        files.check_replaceable(output)
+        files.write_complete(output, content)
+    except files.FileRefusedError as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
-    finally:
-        written.unlink(missing_ok=True)
     click.echo(f"Wrote {output}.")
 
 

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from flowy_sim._console.drawn import DrawnRun, Job
-    from flowy_sim.testing._histories import LoadedHistory
+    from flowy_sim.testing._history_files import LoadedHistory
     from flowy_sim.testing._test_writer import TestedCode
 
 _EXAMPLES = """\b
@@ -46,7 +46,7 @@ def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> Non
     An existing file is not overwritten.
     """
     from flowy.errors import HistoryError
-    from flowy_sim.testing._histories import load
+    from flowy_sim.testing._history_files import load
 
     if len(words) != (1 if decider else 2):
         raise click.UsageError("Give a WORKFLOW and one HISTORY; or --decider and one HISTORY.")
@@ -72,7 +72,7 @@ def _check_type(history: LoadedHistory, path: str, file: str) -> None:
         click.ClickException: it is of another one.
     """
     from flowy._workers.registration import load_workflow
-    from flowy_sim.testing._histories import type_of
+    from flowy_sim.testing._history_files import type_of
 
     recorded, given = " ".join(type_of(history.events)), str(load_workflow(path).flowy_type)
     if recorded != given:
@@ -143,13 +143,13 @@ def save_test(history: LoadedHistory, target: TestedCode, path: Path) -> None:
         click.ClickException: one of the files exists already, or cannot be written.
         HistoryError: the execution of the history is still open.
     """
-    from flowy_sim.testing import _histories, _test_writer
+    from flowy_sim.testing import _history_files, _test_writer
 
     beside = check_files(path, "--output")
     code = _test_writer.write_test(history, target, path)
     try:
         path.write_text(code, encoding="utf-8")
-        _histories.save(beside, history.events, history.execution)
+        _history_files.save(beside, history.events, history.execution)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -169,14 +169,16 @@ def zipped_test(run: DrawnRun, job: Job, name: str, code: str, is_workflow: bool
     """
     from flowy._client import Execution
     from flowy_sim._events.history import History
-    from flowy_sim.testing import _histories, _test_writer
+    from flowy_sim.testing import _history_files, _test_writer
 
-    history = _histories.LoadedHistory(History(run.events), Execution(job.workflow_id, job.run_id))
+    history = _history_files.LoadedHistory(
+        History(run.events), Execution(job.workflow_id, job.run_id)
+    )
     module, _, attribute = code.partition(":")
     target = _test_writer.TestedCode(module, attribute, is_workflow)
     test = _test_writer.write_test(history, target, Path(f"{name}.py"))
     packed = BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
         archive.writestr(f"{name}.py", test.encode())
-        archive.writestr(f"{name}.json", _histories.written(*history).encode())
+        archive.writestr(f"{name}.json", _history_files.written(*history).encode())
     return packed.getvalue()

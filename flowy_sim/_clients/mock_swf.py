@@ -122,6 +122,7 @@ class _Mocks:
     def enter(self, responder: Responder) -> None:
         with self._lock:
             if not self._entered:
+                # The replacements may still be there, for threads that had outlived the last mock.
                 self._restore()
                 self._replace(BaseClient, "_make_request", self._maker)
                 self._replace(Session, "create_client", self._creator)
@@ -139,6 +140,7 @@ class _Mocks:
         with self._lock:
             self._entered = [entry for entry in self._entered if entry[1] is not responder]
             may_call = (each for each in list(ADOPTED_BY) if not self._calling.get(each))
+            # As long as such a thread lives, its next call must end it instead of reaching AWS.
             if not self._entered and not any(thread.is_alive() for thread in may_call):
                 self._restore()
 
@@ -150,6 +152,8 @@ class _Mocks:
 
     def _restore(self) -> None:
         for owner, name, real, replacement in self._replaced:
+            # If something else has replaced it since, such as another mock, that one calls it
+            # still.
             if getattr(owner, name) is replacement:
                 setattr(owner, name, real)
         self._replaced.clear()
@@ -199,6 +203,7 @@ class _Mocks:
                         end_thread()
                     if responder is not None:
                         answer = responder.make_request(client, operation_model, *arguments)
+                        # The mock may have ended while the call waited.
                         self._wait_for_turn()
                         if self._answering(client) is None:
                             end_thread()
@@ -226,6 +231,7 @@ class _Mocks:
             responder = self._answering() if service_name == "swf" else None
             if responder is None:
                 return create_client(session, service_name, *arguments, **given)
+            # Tests run where no credentials are set up.
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
             if not arguments and not given.get("region_name"):

@@ -1,7 +1,7 @@
 """Access to pages: sessions of browsers, credentials exchanged for a cookie, and forged actions.
 
 1. A server without keys and without a token for control requests shows its pages to whoever may
-   send it control requests, as `flowy_sim._server.guard` decides.
+   send it control requests, as `flowy_sim._server.request_guard` decides.
 2. With either, a person enters the token, or a key with its secret, once. A browser cannot sign
    requests, and an event stream cannot have headers, so the browser receives a cookie instead. No
    script can read it, and browsers do not send it with requests of other sites. A key opens only
@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flowy_sim._server.auth import SignedRequest
-from flowy_sim._server.guard import ActionTokens, ForbiddenError, Guard, is_own_origin
 from flowy_sim._server.http import read_headers
+from flowy_sim._server.request_guard import ActionTokens, ForbiddenError, Guard, is_own_origin
 from flowy_sim._server.settings import ServerSettings
 
 _MANY = 1_000

@@ -35,8 +35,8 @@ from flowy_sim._console.stream import Streams
 from flowy_sim._console.views import Elsewhere, MakeTest
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._console.workflow_code import WorkflowCode
-from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import read_body
+from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 
@@ -66,6 +66,10 @@ class Sources(Protocol):
             SourceError: there is no such region or domain.
         """
         ...
+
+
+class UnknownSimulationError(LookupError):
+    """A page is about a simulation that does not exist."""
 
 
 class _InParts(Response):
@@ -198,11 +202,10 @@ class Console:
             place = self._place(request, query)
             try:
                 self._access.check(request, place.account)
-                source = self._sources.find(place, request.is_disconnected)
-                if source is None:
-                    return await self._unknown_simulation(request, place, depth)
-                visit = self._visit(request, source, query, depth)
+                visit = self._visit(request, self._known(request, place), query, depth)
                 return await respond(visit)
+            except UnknownSimulationError:
+                return await self._unknown_simulation(request, place, depth)
             except LoginNeededError:
                 return self._login_page(request, depth)
             except Elsewhere as elsewhere:
@@ -232,24 +235,16 @@ class Console:
         async def answer(request: Request) -> Response:
             query = query_of(request)
             place = self._place(request, query)
-            try:
-                self._access.check(request, place.account)
-                source = self._sources.find(place, request.is_disconnected)
-                if source is None:
-                    return _failure(404, f"There is no simulation {place.simulation!r} yet.")
-                visit = self._visit(request, source, query, 1)
-                headers = {"Cache-Control": "no-store"}
-                if query.get("download"):
-                    headers["Content-Disposition"] = 'attachment; filename="history.json"'
-                text = await gather(visit, self._drawer, self._code)
-                parts = [part.encode() for part in sliced(text)]
-                return _InParts(parts, 200, headers, "application/json")
-            except (LoginNeededError, ForbiddenError) as error:
-                return _failure(403, str(error) or "Log in first.")
-            except SourceError as error:
-                return _failure(_status(error), str(error), error.code)
+            self._access.check(request, place.account)
+            visit = self._visit(request, self._known(request, place), query, 1)
+            headers = {"Cache-Control": "no-store"}
+            if query.get("download"):
+                headers["Content-Disposition"] = 'attachment; filename="history.json"'
+            text = await gather(visit, self._drawer, self._code)
+            parts = [part.encode() for part in sliced(text)]
+            return _InParts(parts, 200, headers, "application/json")
 
-        return answer
+        return _with_errors_as_json(answer)
 
     def _action(
         self, answer: Callable[[Visit, str, dict[str, str]], Awaitable[dict[str, Any]]]
@@ -263,21 +258,25 @@ class Console:
         async def handle(request: Request) -> Response:
             query = query_of(request)
             place = self._place(request, query)
-            try:
-                body = await read_body(request.receive)
-                self._access.check_action(request, place.account, body)
-                source = self._sources.find(place, request.is_disconnected)
-                if source is None:
-                    return _failure(404, f"There is no simulation {place.simulation!r} yet.")
-                visit = self._visit(request, source, query, 1)
-                name = request.path_params["name"]
-                return JSONResponse(await answer(visit, name, _fields(body)))
-            except (LoginNeededError, ForbiddenError) as error:
-                return _failure(403, str(error) or "Log in first.")
-            except SourceError as error:
-                return _failure(_status(error), str(error), error.code)
+            body = await read_body(request.receive)
+            self._access.check_action(request, place.account, body)
+            visit = self._visit(request, self._known(request, place), query, 1)
+            name = request.path_params["name"]
+            return JSONResponse(await answer(visit, name, _fields(body)))
 
-        return handle
+        return _with_errors_as_json(handle)
+
+    def _known(self, request: Request, place: Place) -> Source:
+        """Return the source of a place.
+
+        Raises:
+            UnknownSimulationError: there is no such simulation.
+            SourceError: there is no such region or domain.
+        """
+        source = self._sources.find(place, request.is_disconnected)
+        if source is None:
+            raise UnknownSimulationError(f"There is no simulation {place.simulation!r} yet.")
+        return source
 
     async def _shown(self, visit: Visit, gather: Gather, template: str) -> Response:
         """Return a page, or the error of its source where its content would be."""
@@ -473,6 +472,24 @@ async def _no_page(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     depth = 1 if f"/{PAGES}/" in request.url.path else 0
     return _refusal(status, f"There is no page {request.url.path}.", depth)
+
+
+def _with_errors_as_json(
+    answer: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler of requests by the scripts of pages."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except (LoginNeededError, ForbiddenError) as error:
+            return _failure(403, str(error) or "Log in first.")
+        except UnknownSimulationError as error:
+            return _failure(404, str(error))
+        except SourceError as error:
+            return _failure(_status(error), str(error), error.code)
+
+    return handle
 
 
 def _status(error: SourceError) -> int:

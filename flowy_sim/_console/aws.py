@@ -81,7 +81,7 @@ class Requests:
         """Return the reply to a request, which may have to wait for its turn.
 
         Args:
-            is_gone: returns whether nobody waits for the reply any more.
+            is_gone: returns whether the browser has stopped waiting for the reply.
             operation: such as ``ListDomains``.
             keep: for how many real seconds a reply may be kept.
             request: its members.
@@ -191,12 +191,14 @@ class AwsSource:
 
     async def executions(self, wanted: Filter) -> ExecutionPage:
         """Return a page of executions, from the lists of open and of closed ones."""
+        # The service searches for whole workflow IDs only.
         if wanted.text:
             wanted = replace(wanted, text="", workflow_id=wanted.text)
         if wanted.before is None:
             lists = _Lists(tokens=dict.fromkeys(_operations(wanted), ""))
         elif wanted.before in self._seen.ends:
             ended = self._seen.ends[wanted.before]
+            # Copied, because the page may be asked for again, by the same link.
             lists = _Lists({k: list(v) for k, v in ended.rows.items()}, dict(ended.tokens))
         else:
             raise SourceError("Where this page begins is no longer known; begin with the newest.")
@@ -208,6 +210,7 @@ class AwsSource:
             available = {name: each[0] for name, each in lists.rows.items() if each}
             if not available:
                 break
+            # Two lists, each the newest first, are merged into one.
             newest = max(available, key=lambda name: available[name].started)
             rows.append(lists.rows[newest].pop(0))
         page = ExecutionPage([row for row in rows if _matches(row, wanted)])
@@ -226,6 +229,7 @@ class AwsSource:
 
     async def counts(self, wanted: Filter) -> Mapping[str, int]:
         """Return the number of open executions."""
+        # Each number would cost a request, and few are made per second.
         if wanted.text or wanted.type_name or wanted.tag or wanted.workflow_id:
             return {}
         times = _list_request("ListOpenWorkflowExecutions", wanted)["startTimeFilter"]
@@ -257,6 +261,7 @@ class AwsSource:
     async def recorded(self, workflow_id: str, run_id: str) -> Recorded:
         """Return all events of an execution; those that are known are not asked for again."""
         known = self._seen.histories.get(run_id, [])
+        # A closed execution never changes.
         if known and EVENTS[known[-1]["eventType"]].close_status is not None:
             return Recorded(known)
         named = {"workflowId": workflow_id, "runId": run_id}

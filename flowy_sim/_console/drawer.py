@@ -80,7 +80,7 @@ class Drawer:
         try:
             return await self._ask(function, recorded, job)
         except (BrokenProcessPool, _ForgottenError) as error:
-            # Somebody has ended the process, or a browser left while events were sent.
+            # The process was ended, or a browser left while events were sent.
             if isinstance(error, BrokenProcessPool):
                 self._pool = None
                 self._sent.clear()

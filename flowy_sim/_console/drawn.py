@@ -1,6 +1,6 @@
 """Executions as drawn: the parts of a page that take time, made from a history alone.
 
-What was read and drawn is kept while somebody looks at an execution: a new event costs only what it
+What was read and drawn is kept while a browser shows an execution: a new event costs only what it
 changes.
 """
 

@@ -17,6 +17,9 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from flowy._safe_text import safe_lines, safe_text
+from flowy_sim._console.source import STATUSES
+from flowy_sim._events.schema import outcome_of
+from flowy_sim._report import drawn_row
 from flowy_sim._report.drawn_row import MARKS
 from flowy_sim._report.layout import duration
 from flowy_sim._report.page import environment as report_environment
@@ -29,15 +32,7 @@ _PART = 32_768
 _TEMPLATES = ("executions.html", "execution.html", "console.html", "actions.html", "run.html")
 """What takes long to load, and then stays loaded."""
 
-STATES = {
-    "OPEN": "open",
-    "COMPLETED": "done",
-    "CONTINUED_AS_NEW": "done",
-    "FAILED": "failed",
-    "TERMINATED": "failed",
-    "TIMED_OUT": "late",
-    "CANCELED": "canceled",
-}
+STATES = {status: drawn_row.STATES[outcome_of(status)] for status in STATUSES}
 """The state of each status, of which each has a colour, as in timelines."""
 
 

@@ -40,7 +40,7 @@ from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import TaskToken
 from flowy_sim._events.waits import Workers
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, POLL_OF, TaskList
@@ -119,6 +119,7 @@ class ServedSource:
         examined = 0
         while True:
             stopped = True
+            # In slices: between two of them, the server answers calls.
             for key, execution in islice(search.found(), _SLICE):
                 examined += 1
                 search.high, stopped = key, False
@@ -131,6 +132,7 @@ class ServedSource:
             if len(page.rows) == PAGE or examined >= _EXAMINED:
                 break
             await asyncio.sleep(0)
+        # A full page may be the last one. There is a next page only if something is left for it.
         if next(search.found(), None) is not None:
             page.end = search.high
             page.examined = examined if len(page.rows) < PAGE else 0
@@ -142,6 +144,7 @@ class ServedSource:
         if self.domain is None:
             return counts
         search = ExecutionSearch(self.domain, wanted, any_status=True)
+        # These numbers are kept up to date in the engine, so nothing is scanned.
         if search.is_by_time_only:
             visibility = self.domain.visibility
             return {
@@ -150,6 +153,7 @@ class ServedSource:
             }
         counts = dict.fromkeys(STATUSES, 0)
         for examined, (_, execution) in enumerate(search.found(), 1):
+            # Without numbers, the page still works; while it counts, nothing else does.
             if examined > _COUNTED:
                 return {}
             if search.matches(execution):
@@ -174,6 +178,7 @@ class ServedSource:
 
     def workers(self) -> Workers:
         """Return the lists that are polled; which types are implemented is unknown."""
+        # What is read from a file that no server uses has no workers.
         if not self.can_act:
             return Workers(None, None, ())
         lists: dict[str, list[str]] = {DECISION_POLL: [], ACTIVITY_POLL: []}
@@ -188,6 +193,7 @@ class ServedSource:
         return {
             name: LastHeartbeat(task.heartbeat_at, task.heartbeat_details or "")
             for name, task in activities.items()
+            # Until the first heartbeat, this is the instant of the start.
             if task.heartbeat_at and task.heartbeat_at > task.execution.time(task.started_id)
         }
 
@@ -213,7 +219,7 @@ class ServedSource:
         return row_of(self.execution(workflow_id, run_id))
 
     async def task_lists(self) -> list[TaskListRow]:
-        """Return the task lists of the domain on which a task waits, or which somebody polls."""
+        """Return the task lists of the domain on which a task waits, or which a worker polls."""
         if self.domain is None:
             return []
         rows = _task_lists(self.simulation, self.domain)
@@ -237,6 +243,7 @@ class ServedSource:
         """Move the clock of the simulation."""
         try:
             sentence = await MOVES[how](self.simulation, seconds)
+            # As with a reply to a call: what a browser is shown must survive a crash.
             await self.simulation.journal.durable()
         except (ValueError, JournalError) as error:
             raise SourceError(str(error)) from error
@@ -343,6 +350,7 @@ def _task_lists(simulation: ServedSimulation, domain: Domain) -> list[TaskListRo
             )
     for held in presence.held_tasks.open():
         task = held.task
+        # Another region may have a domain of the same name.
         if task.engine.domains.get(domain.name) is domain and task.task_list.domain == domain.name:
             found = row(_KIND_OF[task.task_list.poll], task.task_list.name)
             found.held_count += 1
@@ -357,6 +365,7 @@ def _task_lists(simulation: ServedSimulation, domain: Domain) -> list[TaskListRo
                         execution.time(task.started_id),
                     )
                 )
+    # What needs attention comes first.
     return sorted(rows.values(), key=lambda each: (not each.is_stuck, each.kind, each.name))
 
 
@@ -396,6 +405,7 @@ def _engine(simulation: ServedSimulation, region: str) -> Engine | None:
         if found is None and region != simulation.region:
             raise SourceError(f"Nothing has called the region {region!r} of this simulation.")
         return found
+    # Its own region, unless only others are in use.
     preferred = sorted(engines.values(), key=lambda each: each.region != simulation.region)
     return next((each for each in preferred if each.domains), None)
 

@@ -9,7 +9,7 @@ from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.queues import Effect
 from flowy_sim._report.layout import duration
 from flowy_sim._server.control import settle
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._simulation.settings import PAUSED, REAL, VIRTUAL, rate_of
 
 _RUN_SECONDS = 30

@@ -335,7 +335,7 @@ class Source(Protocol):
         ...
 
     async def task_lists(self) -> list[TaskListRow]:
-        """Return the task lists on which a task waits, or which somebody polls.
+        """Return the task lists on which a task waits, or which a worker polls.
 
         Raises:
             SourceError: they cannot be read.

@@ -5,7 +5,7 @@ the rest. It concerns everything that a browser may see, because a browser opens
 of its pages: with six open, it would send no further request. Changes are collected for a moment,
 and nothing is watched while no stream is open.
 
-A message has an ID. A browser that reconnects sends the last one it has, and is told whether it has
+A message has an ID. A browser that reconnects sends the last one it has, and learns whether it has
 missed anything.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from flowy_sim._engine.engine import Engine
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 
 TICK = 0.05
@@ -69,12 +69,15 @@ class Streams:
             self._look()
             self._watcher = asyncio.get_running_loop().create_task(self._watch())
         try:
+            # The name in the ID differs after a restart of the server, so everything is then
+            # missed.
             has_missed = bool(last_id) and last_id != self._last_id
             yield self._written({"missed": has_missed}, "hello")
             while not self._is_closed:
                 try:
                     message = await asyncio.wait_for(queue.get(), COMMENT_SECONDS)
                 except TimeoutError:
+                    # An empty line of the stream keeps proxies from closing an idle connection.
                     yield ":\n\n"
                     continue
                 if message is None:
@@ -82,6 +85,7 @@ class Streams:
                 yield message
         finally:
             del self._queues[queue]
+            # While no page is open, watching costs nothing.
             if not self._queues and self._watcher is not None:
                 self._watcher.cancel()
                 self._watcher = None
@@ -105,7 +109,7 @@ class Streams:
                         self._send(queue, text)
 
     def _send(self, queue: asyncio.Queue[str | None], message: str | None) -> None:
-        """Let a browser receive a message; one that is too slow is told that it has missed some."""
+        """Let a browser receive a message; one that is too slow learns that it has missed some."""
         if queue.full():
             while not queue.empty():
                 queue.get_nowait()

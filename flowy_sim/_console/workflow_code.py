@@ -1,8 +1,8 @@
-"""The code of workflows, which tells what histories do not: the signals that they wait for.
+"""The code of workflows, which shows what histories do not: the signals that they wait for.
 
 It is code of users, and may end the process or never return. So it runs in a process of its own,
-for a limited time, and what it tells about a history is kept: it runs once for each new event of an
-execution that somebody looks at.
+for a limited time, and what it shows about a history is kept: it runs once for each new event of an
+execution that a browser shows.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _IMPORT_SECONDS = 30.0
 _PAUSE = 60.0
 """Real seconds for which code does not run again on an execution that it did not come back from."""
 _KEPT = 500
-"""The number of executions of which it is kept what their code tells."""
+"""The number of executions for which results of their code are kept."""
 
 
 class Told(NamedTuple):
-    """What the code of a workflow tells about an execution.
+    """What the code of a workflow shows about an execution.
 
     Attributes:
         signals: the names of the signals that it waits for.
@@ -78,7 +78,7 @@ class WorkflowCode:
         self._kept: OrderedDict[tuple[Place, str], _Kept] = OrderedDict()
 
     async def told(self, place: Place, row: ExecutionRow, recorded: Recorded) -> Told:
-        """Return what the code tells about an execution.
+        """Return what the code shows about an execution.
 
         Args:
             place: where it is.
@@ -104,7 +104,7 @@ class WorkflowCode:
             self._pool = None
 
     async def _ask(self, row: ExecutionRow, recorded: Recorded) -> tuple[Told, float]:
-        """Return what the code tells, and from when on it may be asked about other events."""
+        """Return what the code shows, and from when on it may be asked about other events."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, context, _begin)

@@ -7,24 +7,12 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim._engine.decision_tasks import schedule
 from flowy_sim._engine.faults import UnknownResourceFault
 from flowy_sim._engine.life_cycles import NO_TIMEOUT, SCHEDULED, ActivityTask
-from flowy_sim._engine.registered_types import type_key
-from flowy_sim._engine.start import UndefinedSettingError, resolve
+from flowy_sim._engine.registered_types import UnstartableError, type_key
 from flowy_sim._engine.tokens import ACTIVITY, TaskToken
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
     from flowy_sim._engine.execution import WorkflowExecution
-
-#: The settings that every activity task needs, with the type's default for each, in the order in
-#: which the service checks them.
-_REQUIRED = {
-    "taskList": "defaultTaskList",
-    "scheduleToStartTimeout": "defaultTaskScheduleToStartTimeout",
-    "scheduleToCloseTimeout": "defaultTaskScheduleToCloseTimeout",
-    "startToCloseTimeout": "defaultTaskStartToCloseTimeout",
-    "heartbeatTimeout": "defaultTaskHeartbeatTimeout",
-}
-_OPTIONAL = {"taskPriority": "defaultTaskPriority"}
 
 
 def schedule_activity_task(
@@ -44,9 +32,9 @@ def schedule_activity_task(
     if activity_id in execution.activities:
         return "ACTIVITY_ID_ALREADY_IN_USE"
     try:
-        settings = resolve(decision, registered, _REQUIRED, _OPTIONAL)
-    except UndefinedSettingError as undefined:
-        return undefined.cause
+        settings = registered.resolve(decision)
+    except UnstartableError as error:
+        return error.cause
     # Assumption: activity-limits-last: limits and rates are checked after the defaults.
     if len(execution.activities) >= engine.limits.open_activities:
         return "OPEN_ACTIVITIES_LIMIT_EXCEEDED"

@@ -56,7 +56,7 @@ class ChangeLog:
     Attributes:
         count: grows with every change, so a call that leaves it unchanged has changed nothing.
         watched: the executions that have changed since someone who watches has emptied it; None
-            while nobody does.
+            while no caller does.
     """
 
     def __init__(self) -> None:

@@ -7,13 +7,8 @@ from typing import Any
 from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import SCHEDULED, Child
-from flowy_sim._engine.registered_types import type_key
-from flowy_sim._engine.start import (
-    SETTINGS,
-    UndefinedSettingError,
-    resolve_settings,
-    start_execution,
-)
+from flowy_sim._engine.registered_types import DEFAULTS, WORKFLOW, UnstartableError, type_key
+from flowy_sim._engine.start import decided_settings, start_execution
 
 #: The event in the parent's history, by the close status of the child, with the members that it
 #: repeats from the child's close event. A child that continues as new has not ended.
@@ -31,15 +26,10 @@ def start_child_workflow_execution(
 ) -> str | None:
     """Carry out StartChildWorkflowExecution; return the cause if it fails at once."""
     engine, domain = execution.engine, execution.domain
-    registered = domain.workflow_types.get(type_key(decision["workflowType"]))
-    if registered is None:
-        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    if registered.deprecated_at is not None:
-        return "WORKFLOW_TYPE_DEPRECATED"
     try:
-        settings = resolve_settings(decision, registered)
-    except UndefinedSettingError as undefined:
-        return undefined.cause
+        settings = decided_settings(domain, type_key(decision["workflowType"]), decision)
+    except UnstartableError as error:
+        return error.cause
     # Assumption: child-limits-last: limits and rates are checked after the defaults.
     if len(execution.children) >= engine.limits.open_children:
         return "OPEN_CHILDREN_LIMIT_EXCEEDED"
@@ -86,7 +76,7 @@ def start(child: Child) -> None:
         tagList=initiated.get("tagList"),
         parentInitiatedEventId=child.opened_id,
         parentWorkflowExecution=parent.structure(),
-        **{name: initiated.get(name) for name in SETTINGS},
+        **{name: initiated.get(name) for name in DEFAULTS[WORKFLOW]},
     )
     child.run_id = execution.run_id
     if parent.is_open:

@@ -12,7 +12,8 @@ from flowy_sim._engine.decision_tasks import trigger
 from flowy_sim._engine.domains import DAY
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import Child
-from flowy_sim._engine.start import UndefinedSettingError, resolve_settings, start_execution
+from flowy_sim._engine.registered_types import UnstartableError
+from flowy_sim._engine.start import decided_settings, start_execution
 
 #: The cause of a closing decision that fails because the decider has not seen everything.
 UNHANDLED = "UNHANDLED_DECISION"
@@ -175,15 +176,10 @@ def continue_as_new_workflow_execution(
     engine, domain = execution.engine, execution.domain
     name, version = execution.workflow_type
     version = decision.get("workflowTypeVersion") or version
-    registered = domain.workflow_types.get((name, version))
-    if registered is None:
-        return "WORKFLOW_TYPE_DOES_NOT_EXIST"
-    if registered.deprecated_at is not None:
-        return "WORKFLOW_TYPE_DEPRECATED"
     try:
-        settings = resolve_settings(decision, registered)
-    except UndefinedSettingError as undefined:
-        return undefined.cause
+        settings = decided_settings(domain, (name, version), decision)
+    except UnstartableError as error:
+        return error.cause
     if not engine.throttle.allows("ContinueAsNewWorkflowExecution", engine.now):
         return "CONTINUE_AS_NEW_WORKFLOW_EXECUTION_RATE_EXCEEDED"
     run_id = engine.tokens.run_id()

@@ -103,19 +103,10 @@ EFFECTS: dict[str, Callable[..., Any]] = {
     "lambda close": lambda_functions.end,
 }
 
-#: Kinds of effects that may outlive what they are about, and then do nothing. All others are
-#: canceled with it.
-OUTLIVING = frozenset(
-    {
-        "activity cancel",
-        "child close",
-        "child policy",
-        "child start",
-        "child started",
-        "external confirmation",
-        "external request",
-    }
-)
+#: Kinds of effects that may outlive what they are about, and then do nothing: those that follow
+#: their cause in a transaction of their own. A timer of zero seconds is still a timer: it can be
+#: canceled, and like all other effects it is canceled with what it is about.
+OUTLIVING = FOLLOWING - {"zero timer"}
 
 
 def first(kind: str, count: int) -> int:

@@ -168,7 +168,7 @@ def answer(task: LambdaTask, takes: float, event_type: str, attributes: dict[str
 
     Args:
         task: the call.
-        takes: how long it lasts from its start, in seconds of simulated time; infinity for ever.
+        takes: how long it lasts from its start, in simulated seconds; infinity if it never ends.
         event_type: the type of the event that ends it, as `outcome` returns it.
         attributes: its attributes.
     """

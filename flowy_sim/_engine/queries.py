@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flowy_sim._engine.faults import ValidationException
 from flowy_sim._engine.model import instant
 from flowy_sim._engine.queues import TaskLists
-from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
+from flowy_sim._engine.registered_types import ACTIVITY, DEFAULTS, WORKFLOW
 from flowy_sim._engine.tokens import page_size
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 OPERATION = "GetWorkflowExecutionHistory"
 
 #: The members of an execution's configuration, as it was started with.
-_CONFIGURATION = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "lambdaRole",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-)
+_CONFIGURATION = sorted(DEFAULTS[WORKFLOW])
 
 Key = TypeVar("Key", str, tuple[str, str])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.faults import (
@@ -24,6 +26,55 @@ TypeKey = tuple[str, str]
 
 WORKFLOW = "WorkflowType"
 ACTIVITY = "ActivityType"
+
+# The settings of what is started, with the member of its type that holds the default for each:
+# first those without which the service starts nothing, in the order in which it checks them, then
+# those that may remain undefined.
+_REQUIRED = {
+    WORKFLOW: {
+        "executionStartToCloseTimeout": "defaultExecutionStartToCloseTimeout",
+        "taskList": "defaultTaskList",
+        "taskStartToCloseTimeout": "defaultTaskStartToCloseTimeout",
+        "childPolicy": "defaultChildPolicy",
+    },
+    ACTIVITY: {
+        "taskList": "defaultTaskList",
+        "scheduleToStartTimeout": "defaultTaskScheduleToStartTimeout",
+        "scheduleToCloseTimeout": "defaultTaskScheduleToCloseTimeout",
+        "startToCloseTimeout": "defaultTaskStartToCloseTimeout",
+        "heartbeatTimeout": "defaultTaskHeartbeatTimeout",
+    },
+}
+_OPTIONAL = {
+    WORKFLOW: {"taskPriority": "defaultTaskPriority", "lambdaRole": "defaultLambdaRole"},
+    ACTIVITY: {"taskPriority": "defaultTaskPriority"},
+}
+DEFAULTS = {kind: {**_REQUIRED[kind], **_OPTIONAL[kind]} for kind in (WORKFLOW, ACTIVITY)}
+
+
+class UnstartableError(LookupError):
+    """What a decision asks to start cannot be started.
+
+    Attributes:
+        cause: the cause of the failure of the decision, such as WORKFLOW_TYPE_DOES_NOT_EXIST.
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class UndefinedSettingError(UnstartableError):
+    """A setting was not given and the type has no default for it.
+
+    Attributes:
+        setting: its name, such as ``taskList``.
+    """
+
+    def __init__(self, setting: str) -> None:
+        words = re.sub("([A-Z])", r"_\1", setting).upper()
+        super().__init__(f"DEFAULT_{words}_UNDEFINED")
+        self.setting = setting
 
 
 def type_key(structure: dict[str, str]) -> TypeKey:
@@ -62,6 +113,29 @@ class RegisteredType:
     def status(self) -> str:
         """``REGISTERED`` or ``DEPRECATED``."""
         return "REGISTERED" if self.deprecated_at is None else "DEPRECATED"
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of what has this type: as given, or else the defaults.
+
+        Args:
+            given: a request, or the attributes of a decision.
+
+        Raises:
+            UndefinedSettingError: for the first required setting without a value.
+        """
+        settings = {}
+        for setting, default in _REQUIRED[self.kind].items():
+            value = given.get(setting)
+            if value is None:
+                value = self.defaults.get(default)
+                if value is None:
+                    raise UndefinedSettingError(setting)
+            settings[setting] = value
+        for setting, default in _OPTIONAL[self.kind].items():
+            value = given.get(setting, self.defaults.get(default))
+            if value is not None:
+                settings[setting] = value
+        return settings
 
     def describe(self) -> str:
         """Return the type as the service's messages name it."""

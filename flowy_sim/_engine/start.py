@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine import decision_tasks
@@ -17,79 +16,39 @@ from flowy_sim._engine.faults import (
     WorkflowExecutionAlreadyStartedFault,
 )
 from flowy_sim._engine.life_cycles import NO_TIMEOUT
-from flowy_sim._engine.registered_types import RegisteredType, type_key
+from flowy_sim._engine.registered_types import (
+    DEFAULTS,
+    WORKFLOW,
+    TypeKey,
+    UndefinedSettingError,
+    UnstartableError,
+    type_key,
+)
 
 if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
 
-#: The settings that every execution needs, with the type's default for each, in the order in which
-#: the service checks them.
-_REQUIRED = {
-    "executionStartToCloseTimeout": "defaultExecutionStartToCloseTimeout",
-    "taskList": "defaultTaskList",
-    "taskStartToCloseTimeout": "defaultTaskStartToCloseTimeout",
-    "childPolicy": "defaultChildPolicy",
-}
-_OPTIONAL = {"taskPriority": "defaultTaskPriority", "lambdaRole": "defaultLambdaRole"}
-
-#: The names of all settings of an execution.
-SETTINGS = (*_REQUIRED, *_OPTIONAL)
+#: The members of a request to start an execution that its first event repeats.
+STARTED_WITH = tuple(sorted((*DEFAULTS[WORKFLOW], "input", "tagList", "workflowType")))
 
 
-class UndefinedSettingError(LookupError):
-    """A setting was not given and the type has no default for it.
-
-    Attributes:
-        setting: its name, such as ``taskList``.
-    """
-
-    def __init__(self, setting: str) -> None:
-        super().__init__(setting)
-        self.setting = setting
-
-    @property
-    def cause(self) -> str:
-        """The cause of the failure of a decision, such as DEFAULT_TASK_LIST_UNDEFINED."""
-        return "DEFAULT_" + re.sub("([A-Z])", r"_\1", self.setting).upper() + "_UNDEFINED"
-
-
-def resolve(
-    given: dict[str, Any],
-    registered: RegisteredType,
-    required: dict[str, str],
-    optional: dict[str, str],
-) -> dict[str, Any]:
-    """Return settings as given, or else the defaults of the type.
+def decided_settings(domain: Domain, key: TypeKey, decision: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of an execution that a decision starts.
 
     Args:
-        given: a request or a decision's attributes.
-        registered: the type.
-        required: the names of the defaults by those of the settings, in the order of the
-            service's checks.
-        optional: the same for settings that may remain undefined.
+        domain: the domain that it is to run in.
+        key: its type.
+        decision: the attributes of the decision.
 
     Raises:
-        UndefinedSettingError: for the first required setting without a value.
+        UnstartableError: its type is missing or deprecated, or a setting is undefined.
     """
-    defaults = registered.defaults
-    settings = {}
-    for setting, default in required.items():
-        value = given.get(setting)
-        if value is None:
-            value = defaults.get(default)
-            if value is None:
-                raise UndefinedSettingError(setting)
-        settings[setting] = value
-    for setting, default in optional.items():
-        value = given.get(setting, defaults.get(default))
-        if value is not None:
-            settings[setting] = value
-    return settings
-
-
-def resolve_settings(given: dict[str, Any], registered: RegisteredType) -> dict[str, Any]:
-    """Return the settings of an execution; see `resolve`."""
-    return resolve(given, registered, _REQUIRED, _OPTIONAL)
+    registered = domain.workflow_types.get(key)
+    if registered is None:
+        raise UnstartableError("WORKFLOW_TYPE_DOES_NOT_EXIST")
+    if registered.deprecated_at is not None:
+        raise UnstartableError("WORKFLOW_TYPE_DEPRECATED")
+    return registered.resolve(decision)
 
 
 def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +62,7 @@ def start_workflow_execution(engine: Engine, request: dict[str, Any]) -> dict[st
     if registered.deprecated_at is not None:
         raise TypeDeprecatedFault(registered.describe())
     try:
-        settings = resolve_settings(request, registered)
+        settings = registered.resolve(request)
     except UndefinedSettingError as undefined:
         # Assumption: default-undefined-text: the setting's name, not the default's.
         raise DefaultUndefinedFault(undefined.setting) from None

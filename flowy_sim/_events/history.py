@@ -1,11 +1,13 @@
-"""Searching a history: its events, and the calls of activities, children and Lambda functions."""
+"""Histories: their files, their events, and the calls of activities, children and functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowy.activity import ActivityType, activity_class
@@ -27,6 +29,49 @@ from flowy_sim._events.schema import (
 Event = dict[str, Any]
 
 _TYPE = {ACTIVITY: "activityType", CHILD: "workflowType"}
+
+
+def files(*paths: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the name and path of each file, and of the JSON files in folders at any depth.
+
+    Pipes, sockets and devices in folders are left out, because reading them may never end.
+    """
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*.json")):
+                if file.is_file() or file.is_dir() or not file.exists():
+                    yield str(file.relative_to(path)), file
+        else:
+            yield path.name, path
+
+
+def documents(path: Path) -> list[Any]:
+    """Read the JSON documents in a file, one after another: the pages of a history.
+
+    The file may be in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark: Windows
+    PowerShell writes UTF-16 when it redirects output.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not JSON, or is empty.
+    """
+    data = path.read_bytes()
+    try:
+        return list(_documents(data.decode(json.detect_encoding(data))))
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
+def _documents(text: str) -> Iterator[Any]:
+    decoder, end = json.JSONDecoder(), len(text.rstrip())
+    at = len(text) - len(text.lstrip())
+    while True:
+        document, at = decoder.raw_decode(text, at)
+        yield document
+        while at < end and text[at].isspace():
+            at += 1
+        if at >= end:
+            return
 
 
 class History(list[Event]):

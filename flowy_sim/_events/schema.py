@@ -126,6 +126,11 @@ class EventSchema:
         return bool(self.decision) and self.name.endswith("Failed") and not self.close_status
 
 
+def outcome_of(status: str) -> str:
+    """Return the outcome of an execution, given its status as the service writes it."""
+    return status.lower().replace("_", " ")
+
+
 def attributes_of(event: Mapping[str, Any]) -> Attributes:
     """Return the attributes of a wire event."""
     attributes: Attributes = event.get(event_attributes_key(event["eventType"]), {})
@@ -191,7 +196,7 @@ def _event(
         name=name,
         kind=kind,
         phase=phase,
-        outcome=outcome or CLOSE_STATUS.get(name, "").lower().replace("_", " "),
+        outcome=outcome or outcome_of(CLOSE_STATUS.get(name, "")),
         about=_ABOUT.get(kind, "") if phase in (STARTS, ENDS) else "",
         decision=decision,
         operation=operation,

@@ -19,6 +19,7 @@ from flowy_sim._events.schema import (
     INSTANT,
     OPEN,
     OPENS,
+    REQUEST,
     STARTS,
     TIMER,
     TROUBLES,
@@ -58,6 +59,14 @@ class Span:
     def is_awaited(self) -> bool:
         """Whether it is an instant that has not happened yet."""
         return self.kind == INSTANT and self.ended is None
+
+    @property
+    def work_began(self) -> int | None:
+        """The event after which it no longer waited; None if it never got so far."""
+        if self.started is not None:
+            return self.started
+        # A timer runs, and a request is on its way, from the moment that it is decided.
+        return self.begun if self.kind in (TIMER, REQUEST, INSTANT) else self.ended
 
 
 @dataclass(slots=True)
@@ -152,7 +161,7 @@ class Timeline:
         return self.times[self.events[-1]] - self.times[self.events[0]] if self.times else 0
 
     def with_awaited(self, signals: Iterable[str]) -> Timeline:
-        """Return it with rows of signals that are awaited, which no history tells."""
+        """Return it with rows of signals that are awaited, which no history shows."""
         rows = [
             Row(INSTANT, f"{name}?", spans=[Span(INSTANT, self.events[-1])]) for name in signals
         ]
@@ -164,7 +173,7 @@ def read(events: Iterable[Mapping[str, Any]], awaited: Iterable[str] = ()) -> Ti
 
     Args:
         events: wire events in any order, all or some of an execution's.
-        awaited: the names of signals that it waits for, which no history tells.
+        awaited: the names of signals that it waits for, which no history shows.
 
     Raises:
         ValueError: these are not events of a history.

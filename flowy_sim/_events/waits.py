@@ -204,6 +204,7 @@ def missing_activity(
     """
     for event in history:
         timed_out = attributes_of(event)
+        # A worker that took it could implement it.
         if event["eventType"] == "ActivityTaskTimedOut" and not timed_out["startedEventId"]:
             task = attributes_of(history[timed_out["scheduledEventId"] - 1])
             named = task["activityType"]
@@ -284,6 +285,7 @@ def _awaited_signals(history: Sequence[Event], workers: Workers, execution: Exec
         return []
     try:
         return awaited_signals(history, workflow, workers.payloads, execution)
+    # Its code has changed, for example. The other waits can still be explained.
     except FlowyError:
         return []
 
@@ -299,6 +301,7 @@ def awaited_signals(
         FlowyError: the workflow cannot be replayed, such as because its code has changed.
     """
     last = next((e for e in reversed(history) if e["eventType"].startswith("DecisionTask")), None)
+    # While a decision task is open, new events may already have brought the signal.
     if last is None or last["eventType"] != "DecisionTaskCompleted":
         return []
     decider: Any = _WatchedDecider(workflow, ReplayedHistory(history), payloads, execution)
@@ -345,6 +348,7 @@ def _activity(
     task_list = task["taskList"]["name"]
     polled = workers.activity_lists
     where, why = f"on the list {task_list!r}", _not_polled(task_list, polled, workers)
+    # Of workers elsewhere, it is unknown what they implement.
     is_known = polled is not None and not workers.may_answer
     if is_known and (named["name"], named["version"]) not in workers.activities:
         missing = _not_implemented(named["name"], workers.activities)
@@ -388,6 +392,7 @@ def _earliest(
     instants: list[datetime] = []
     for each in types:
         seconds = task.get(TIMEOUTS[each], _NEVER)
+        # The others count from the scheduling.
         since = started if each == "START_TO_CLOSE" else begun
         if seconds != _NEVER and since is not None:
             instants.append(since["eventTimestamp"] + timedelta(seconds=int(seconds)))

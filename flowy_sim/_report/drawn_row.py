@@ -29,8 +29,6 @@ from flowy_sim._events.schema import (
 from flowy_sim._events.spans import Row, Span, Timeline
 from flowy_sim._report.layout import duration
 
-_WITHOUT_START = (TIMER, REQUEST, INSTANT)
-
 STATES = {
     COMPLETED: "done",
     CONTINUED: "done",
@@ -186,7 +184,7 @@ class RowDrawing:
         return drawn
 
     def has_beat(self, row: DrawnRow) -> bool:
-        """Return whether a row shows a heartbeat, which no event tells."""
+        """Return whether a row shows a heartbeat, which no event records."""
         return row.begins[-1] in self._beats
 
     def _draw(self, row: Row, before: DrawnRow | None = None) -> DrawnRow:
@@ -249,9 +247,7 @@ class RowDrawing:
         if span.is_awaited:
             return
         begun = self.at(span.begun)
-        started = begun if span.kind in _WITHOUT_START else end
-        if span.started is not None:
-            started = max(begun, self.at(span.started))
+        started = None if span.work_began is None else max(begun, self.at(span.work_began))
         if started is None or begun < started:
             yield Piece("wait", begun, started)
         if started is not None:

@@ -183,6 +183,7 @@ class Picture:
     @property
     def minimap(self) -> dict[str, str]:
         """All rows as lines of a small picture by their state; empty if there are few."""
+        # Few rows are all in sight anyway.
         if len(self.rows) <= _MINIMAP_ROWS:
             return {}
         place = self._scale.place
@@ -225,6 +226,7 @@ class Picture:
         """
         timeline, at = self._timeline, self._drawing.at
         newer = timeline.events[bisect_right(timeline.events, after) :]
+        # Keys move from decision to decision, and from failure to failure.
         decided = next((row for row in timeline.rows if row.kind == DECISIONS), None)
         decisions = [] if decided is None else [span.started for span in decided.spans]
         failures = [problem.event_id for problem in timeline.problems]
@@ -242,6 +244,7 @@ class Picture:
                 [index, self._row_data(self.rows[index], after)]
                 for index in self._changed_rows(after)
             ],
+            # They never change, so a page that is brought up to date has them.
             **({} if after else {"steps": STEPS}),
         }
 
@@ -255,6 +258,7 @@ class Picture:
             if (
                 index < faults
                 or rows[index - faults].last > after
+                # It ends where the picture ends, which has moved.
                 or rows[index - faults].spans[-1].is_awaited
                 or (row.group in regrouped and self.group_of(row))
                 or self._drawing.has_beat(row)
@@ -294,6 +298,7 @@ class Picture:
             group = self.group_of(row)
             if not group:
                 waiting.append(row)
+            # At its first row; the rows of the group that follow are in it already.
             elif group in members:
                 yield from self._bands(waiting)
                 waiting = []
@@ -312,6 +317,7 @@ class Picture:
             y = index * ROW_HEIGHT + ROW_HEIGHT / 2
             for kind, begin, end in row.pieces:
                 left, right = place(begin), place(self.end(end))
+                # Too short to be seen as a line.
                 if right - left < _LEAST and not kind.startswith(("wait", "point")):
                     left, kind = right, f"point {kind.split()[-1]}"  # noqa: PLW2901
                 if left < right or kind.startswith("point"):
@@ -345,6 +351,7 @@ class Picture:
     def _density(self, rows: Iterable[DrawnRow]) -> dict[str, str]:
         """Return an area that is as high as many rows work, and a point for each that failed."""
         place = self._scale.place
+        # As in a sweep: what begins and ends in each bin; their running sum is how many work.
         changes = [0] * (_BINS + 2)
         points = []
         for row in rows:
@@ -383,6 +390,7 @@ class Picture:
                 label = duration(at) if self.axis == "time" else str(self._timeline.events[0] + at)
                 yield Tick(round(place, 2), label)
                 free = place + 5
+            # Within a fold, no time is shown: the next mark is behind it.
             skipped = next(
                 (fold.end for fold in self.folds if fold.begin < at + step < fold.end), at
             )

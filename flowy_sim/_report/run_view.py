@@ -33,7 +33,7 @@ class ReportedRun(NamedTuple):
         story: lines about it.
         source: where it comes from, such as the name of a file.
         verdict: ``passed`` or ``failed``, of a test.
-        awaited: the names of signals that it waits for, which no history tells.
+        awaited: the names of signals that it waits for, which no history shows.
         faults: faults that were injected: when, in milliseconds since the epoch, and which.
     """
 

@@ -33,7 +33,6 @@ from flowy_sim._events.schema import (
     HAPPENED,
     INSTANT,
     OPEN,
-    REQUEST,
     TERMINATED,
     TIMED_OUT,
     TIMER,
@@ -69,7 +68,6 @@ ROWS = 40
 
 _PROBLEMS = 10
 _LEAST_PICTURE = 16
-_WITHOUT_START = (TIMER, REQUEST, INSTANT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ def text(
         width: number of columns; no line is longer.
         rows: greatest number of rows; if there are more, the first and last ones are drawn.
         ascii: whether to draw with ASCII characters only.
-        awaited: the names of signals that it waits for, which no history tells.
+        awaited: the names of signals that it waits for, which no history shows.
 
     Returns:
         The lines, without a newline at the end.
@@ -333,9 +331,7 @@ def _paint(cells: list[Piece], span: Span, row_kind: str, axis: Axis, glyphs: Gl
         return
     if begun < end and cells[begun][0] in glyphs.marks.values():
         begun += 1  # The attempt before ended there.
-    taken = begun if span.kind in _WITHOUT_START else end
-    if span.started:
-        taken = max(begun, axis.columns[span.started])
+    taken = end if span.work_began is None else max(begun, axis.columns[span.work_began])
     style = _style(span, row_kind)
     cells[begun:taken] = [(glyphs.wait, FAINT)] * (taken - begun)
     cells[taken : end + 1] = [(glyphs.bars.get(span.kind, glyphs.work), style)] * (end + 1 - taken)

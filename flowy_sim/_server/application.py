@@ -24,9 +24,9 @@ from flowy_sim._server.auth import Authenticator
 from flowy_sim._server.calls import CallHandler, HttpCall
 from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
-from flowy_sim._server.guard import ANY, ForbiddenError, Guard, with_page_headers
 from flowy_sim._server.http import PREFIX, HttpRequest, Scope, head_of, text_response
 from flowy_sim._server.metrics import OK, AccessLogEntry, Metrics, entry_of
+from flowy_sim._server.request_guard import ANY, ForbiddenError, Guard, with_page_headers
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 

@@ -16,7 +16,7 @@ from flowy_sim._server.auth import Authenticator, Identity
 from flowy_sim._server.connections import ClientIdentity, Connection, Later
 from flowy_sim._server.http import HttpRequest, RequestEntityTooLargeException
 from flowy_sim._server.metrics import OK
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.polls import Poll
 from flowy_sim._simulation.regions import POLLS

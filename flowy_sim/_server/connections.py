@@ -35,6 +35,8 @@ KEEP_ALIVE_SECONDS = 600.0
 MAX_DISCARDED = 8 * MAX_BODY
 #: Number of requests of a connection that may wait for their answers before no more are read.
 _MANY = 100
+#: Number of bytes of their bodies that may wait in the same way.
+_LARGE = 2 * MAX_BODY
 _TOO_MANY_CONNECTIONS = unavailable(
     "The server has as many connections open as it accepts; close some, or start it with a "
     "greater --max-connections."
@@ -213,7 +215,7 @@ class Connection(asyncio.Protocol):
         refusal = reader.feed(data, is_idle=self._task is None)
         if reader.request is not before:
             self.shared.unfinished.pop(self, None)
-            if reader.request is not None:
+            if reader.request is not None and not self._is_paused:
                 self.shared.unfinished[self] = self._last
         if reader.invites_body:
             self._parts.append(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -238,7 +240,7 @@ class Connection(asyncio.Protocol):
         self.shared.open.discard(self)
         self._drop_request()
         self._reader.stop()
-        self._waiting.clear()
+        self._drop_waiting()
         self._parts.clear()
         for event in (self._writable, self._lost):
             if event is not None:
@@ -312,8 +314,10 @@ class Connection(asyncio.Protocol):
         """Answer the requests that wait, one after the other, until one has to wait longer."""
         if self.transport.is_closing():
             return
+        bodies = self.shared.bodies
         while self._waiting and self._task is None and self._writable is None:
             request = self._waiting.popleft()
+            bodies.size -= len(request.body)
             if request.refusal is not None:
                 self.shared.answering.refused(request, request.refusal)
                 self._write(request.refusal, request)
@@ -334,9 +338,12 @@ class Connection(asyncio.Protocol):
             answer if isinstance(answer, asyncio.Future) else loop.create_task(answer)
         )
         self.shared.tasks.add(task)
+        size = len(request.body)  # Of a poll, nothing is kept.
+        self.shared.bodies.size += size
 
         def answered(task: asyncio.Future[Response | None]) -> None:
             self.shared.tasks.discard(task)
+            self.shared.bodies.size -= size
             self._task = None
             self._last = task.get_loop().time()
             if task.cancelled():
@@ -357,7 +364,14 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         """Answer no more requests."""
         self._closes = True
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
+        self.shared.bodies.size -= self._waiting_bytes()
         self._waiting.clear()
+
+    def _waiting_bytes(self) -> int:
+        return sum(len(request.body) for request in self._waiting)
 
     def _write(self, response: Response, request: HttpRequest) -> None:
         if not request.keeps_alive:
@@ -375,13 +389,22 @@ class Connection(asyncio.Protocol):
 
     def _pace(self) -> None:
         """Stop reading while too many requests wait, or the other side does not read."""
-        is_paused = len(self._waiting) > _MANY or self._writable is not None
+        is_paused = (
+            len(self._waiting) > _MANY
+            or self._writable is not None
+            or self._waiting_bytes() > _LARGE
+        )
         if is_paused != self._is_paused and not self.transport.is_closing():
             self._is_paused = is_paused
             if is_paused:
                 self.transport.pause_reading()
             else:
                 self.transport.resume_reading()
+            if self._reader.request is not None:
+                # While no more is read, it's not the client who takes time.
+                self.shared.unfinished.pop(self, None)
+                if not is_paused:
+                    self.shared.unfinished[self] = asyncio.get_running_loop().time()
 
     def _close_if_done(self) -> None:
         if not (self._closes or self.hung_up) or self._task or self._waiting:

@@ -24,14 +24,14 @@ from starlette.routing import Route
 
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.auth import SignedRequest
-from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import PREFIX, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
+from flowy_sim._server.request_guard import ForbiddenError, Guard
+from flowy_sim._server.served_simulation import ServedSimulation
+from flowy_sim._server.served_stubs import StubCall
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._server.stub_definitions import read_key, shown
-from flowy_sim._server.stubs import StubCall
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._storage.journal import JournalError, SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation

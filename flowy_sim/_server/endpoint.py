@@ -73,7 +73,11 @@ class Endpoint:
         return boto3.client("swf", **{**usual, **arguments})
 
     def named(self, name: str) -> Endpoint:
-        """Return another simulation of the same server, by its name."""
+        """Return another simulation of the same server.
+
+        Args:
+            name: its name; the server makes one that does not exist when it is first called.
+        """
         parts = urlsplit(self.url)
         return Endpoint(f"{parts.scheme}://{parts.netloc}/{name}", self._token)
 
@@ -84,6 +88,9 @@ class Endpoint:
 
     def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; what falls due on the way happens, each at its own instant.
+
+        Args:
+            seconds: how much, in simulated seconds.
 
         Raises:
             EndpointError: `seconds` is not a number of at least 0, or the clock is real.
@@ -99,7 +106,10 @@ class Endpoint:
         return bool(self.ask("POST", "/clock/jump")["jumped"])
 
     def set_clock(self, mode: str) -> None:
-        """Set the mode of its clock: ``real``, ``virtual``, ``paused``, or a factor as in ``x60``.
+        """Set the mode of its clock.
+
+        Args:
+            mode: ``real``, ``virtual``, ``paused``, or a factor as in ``x60``.
 
         Raises:
             EndpointError: there is no such mode, or the clock is ahead of real time.

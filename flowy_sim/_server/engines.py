@@ -13,8 +13,8 @@ from flowy_sim._engine.latency import TIME_OUTS
 from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._engine.limits import Throttle
 from flowy_sim._engine.queues import TimerQueue
+from flowy_sim._server.served_stubs import CallFunction, ServedStubs
 from flowy_sim._server.stub_definitions import Members
-from flowy_sim._server.stubs import CallFunction, ServedStubs
 from flowy_sim._simulation.regions import Engines, TaskList
 from flowy_sim._simulation.stubs import STUBS_LIST, UNTAKEN_LIST
 

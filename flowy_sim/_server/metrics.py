@@ -23,7 +23,7 @@ from prometheus_client.metrics_core import (
 from flowy_sim._engine.queues import ACTIVITY, DECISION
 from flowy_sim._server.auth import scope_service
 from flowy_sim._server.http import PREFIX, HttpRequest
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stubs import STUBS_LIST, UNTAKEN_LIST

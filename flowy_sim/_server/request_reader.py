@@ -1,21 +1,21 @@
 """Requests of a connection, read as their bytes come.
 
-httptools parses them. A request is judged by its head, before its body is read, and all bodies that
-are being read count against one total.
+httptools parses them. A request is judged by its head, before its body is read, and all bodies of
+requests that are not answered count against one total.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import httptools
 
 from flowy_sim._clients.wire import Response
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD, HttpRequest, text_response, unavailable
 
-#: Bytes of all bodies together that may be in memory while they are read.
+#: Bytes of all bodies together that may be in memory until their requests are answered.
 MAX_BODIES = 256 * 1024 * 1024
 #: More bytes than ever come at once.
 _MUCH = 1 << 30
@@ -84,7 +84,7 @@ class Judging(Protocol):
 
 
 class Bodies:
-    """All bodies that are being read.
+    """All bodies of requests that are not answered.
 
     Attributes:
         size: their size together, in bytes.
@@ -103,7 +103,8 @@ class RequestReader:
         host: the address that they come from.
         judging: judges them.
         bodies: the bodies of all connections.
-        complete: receives requests that are complete.
+        complete: receives requests that are complete; whoever takes one from there also takes its
+            body from the total.
 
     Attributes:
         host: as given.
@@ -243,7 +244,7 @@ class RequestReader:
         length = headers.get("content-length", "0")
         if self._is_head_too_large():
             request.refusal = _HEAD_TOO_LARGE
-        elif self._repeats:
+        elif self._repeats or _host_of(self._url) not in (None, headers.get("host", "").lower()):
             request.refusal = _MALFORMED
         elif not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             request.refusal = self._judging.too_large(request)
@@ -296,8 +297,22 @@ class RequestReader:
         request.is_complete = True
         # What follows in the same data is not counted.
         self._unfinished_head = -_MUCH
-        self.drop_request()
+        self.request = None
         self._complete.append(request)
+
+
+def _host_of(url: bytes) -> str | None:
+    """Return the host that a request's target names, as only requests to proxies do; None if none.
+
+    RFC 9112 lets it override ``Host``; so that no part of a server or proxy follows the other one,
+    they have to be the same.
+    """
+    if url.startswith(b"/") or b"://" not in url:
+        return None
+    try:
+        return urlsplit(url.decode("latin-1")).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _path_of(url: bytes) -> str:
@@ -305,7 +320,7 @@ def _path_of(url: bytes) -> str:
     if url == b"/":
         return "/"
     try:
-        path: bytes = httptools.parse_url(url).path or b""
+        path: bytes = httptools.parse_url(url).path or b"/"
     except httptools.HttpParserError:
         path = url.partition(b"?")[0]
     text = path.decode("latin-1")

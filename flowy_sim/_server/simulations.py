@@ -8,8 +8,8 @@ from typing import Any
 from flowy._safe_text import safe_logger
 from flowy_sim._engine.domains import TOO_MANY_DOMAINS
 from flowy_sim._engine.faults import Fault, LimitExceededFault
+from flowy_sim._server.served_simulation import OpenPolls, ServedSimulation
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulation import OpenPolls, ServedSimulation
 from flowy_sim._simulation.settings import Settings, check_account, check_name
 from flowy_sim._storage.journal import Journal, NullJournal, SimulationKey
 

@@ -43,15 +43,30 @@ class Clock(Protocol):
         ...
 
     def advance(self, seconds: float | timedelta) -> None:
-        """Let time pass; everything due on the way happens at its own instant."""
+        """Let time pass; everything due on the way happens at its own instant.
+
+        Args:
+            seconds: how much, in simulated seconds.
+
+        Raises:
+            ValueError: it is negative, or this clock cannot be moved.
+        """
         ...
 
     def seconds_until(self, instant: int) -> float:
-        """Return the real seconds that this clock, if it runs, takes to reach an instant."""
+        """Return the real seconds that this clock, if it runs, takes to reach an instant.
+
+        Args:
+            instant: in milliseconds since the epoch.
+        """
         ...
 
     def reach(self, instant: int) -> None:
-        """Move to an instant in milliseconds; a clock that runs on its own is there already."""
+        """Move to an instant; a clock that runs on its own is there already.
+
+        Args:
+            instant: in milliseconds since the epoch.
+        """
         ...
 
     def belong_to(
@@ -293,7 +308,7 @@ def later(instant: int, time: float | timedelta) -> int:
 
 
 def in_seconds(time: Any) -> Any:
-    """Return a time in seconds; what is no timedelta is returned as it is."""
+    """Return a time in seconds; anything else than a timedelta is returned as it is."""
     return time.total_seconds() if isinstance(time, timedelta) else time
 
 

@@ -42,7 +42,7 @@ class Host:
     Only one thread at a time may use it.
 
     Args:
-        clock: tells the time.
+        clock: the clock that it follows.
         engines: the service in each region.
         presence: the pollers.
         polls: the polls that wait.

@@ -118,8 +118,6 @@ def all_handed_out(engine: Engine) -> Iterator[HandedOutTask]:
 
 
 POLL_OF = {DECISION: DECISION_POLL, ACTIVITY: ACTIVITY_POLL}
-
-
 """The operation that a task list is polled with, by the list's kind."""
 
 

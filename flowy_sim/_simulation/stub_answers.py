@@ -21,24 +21,15 @@ from flowy_sim._events.schema import TIMEOUTS
 from flowy_sim._simulation.clock import in_seconds
 
 NOTHING: Any = object()
-
-
 """The default of an argument for which None is a value."""
 
 
 ACTIVITY = "activity"
-
-
 CHILD = "workflow"
-
-
 FUNCTION = "Lambda function"
-
 
 NEVER_TAKEN = "SCHEDULE_TO_START"
 """The time-out of a task that no worker takes."""
-
-
 _START_TO_CLOSE = "START_TO_CLOSE"
 
 
@@ -216,6 +207,8 @@ class Answers:
                     self.payloads.decode_result(owner, text, self.cls)
             except SerializationError as unsent:
                 raise unsent.with_traceback(None) from None
+            # Checked above, where the test says it: a failure at the first call would be far from
+            # its cause.
             return lambda *args, **kwargs: result
         if not isinstance(error, Exception):
             raise ConfigurationError(
@@ -226,6 +219,7 @@ class Answers:
 
         def fail(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
+            # Raised again at each call, it would collect the frames of all of them.
             raise raised.with_traceback(None)
 
         return fail
@@ -273,6 +267,7 @@ def timed(answer: Answer, every: float | None, label: str, limits: dict[str, flo
     if not answer.timeout:
         is_sent = answer.takes < math.inf and not answer.heartbeat
         return replace(answer, heartbeat=every) if is_sent and every else answer
+    # Sent twice as often as needed, so that only the time-out that was asked for passes.
     beats = limits["HEARTBEAT"] / 2
     considered = limits if answer.timeout == "HEARTBEAT" else {**limits, "HEARTBEAT": math.inf}
     time_out_first(label, answer.timeout, considered)
@@ -288,6 +283,7 @@ def limits_of(task: ActivityTask, now: int) -> dict[str, float]:
         now: the current instant, in milliseconds since 1970.
     """
     limits = {name: _limit(task.opened(member)) for name, member in TIMEOUTS.items()}
+    # The only one that has been counting since before the start.
     limits["SCHEDULE_TO_CLOSE"] -= (now - task.execution.time(task.opened_id)) / 1000
     limits[NEVER_TAKEN] = math.inf
     return limits

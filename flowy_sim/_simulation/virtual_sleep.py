@@ -81,6 +81,7 @@ def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterato
         running: returns the code that runs, if it sleeps virtually; else None.
     """
     selector = getattr(loop, "_selector", None)
+    # uvloop has no selector that could be replaced. Otherwise, an enclosing call did it.
     if selector is None or "time" in vars(loop):
         yield
         return
@@ -117,6 +118,7 @@ class _LoopClock:
         if self._began is None:
             self._began = really_monotonic(), sleeper.now()
         seconds = self._began[0] + (sleeper.now() - self._began[1]) / 1000
+        # Kept, so that time does not go back when the code no longer sleeps virtually.
         self._ahead = seconds - really_monotonic()
         return seconds
 
@@ -139,6 +141,7 @@ class _Select:
                 ready.extend(self._really_select(seconds))
             return bool(ready)
 
+        # What is ready now comes first; time passes only if nothing is.
         if not wait(0):
             sleeper.idle(_rounded_up(timeout), wait)
         return ready
@@ -218,6 +221,7 @@ class _Sleepers:
         with self._lock:
             self._active.remove(sleeper)
             del self._clocks[sleeper]
+            # Others still need the replacements.
             if self._active:
                 return
             threading.Condition.wait = _really_wait  # type: ignore[method-assign]
@@ -231,6 +235,7 @@ class _Sleepers:
 
     def running(self) -> Sleeper | None:
         """Return the sleeper of the code that runs; None if it really sleeps."""
+        # The innermost first, as with mocks.
         for sleeper in reversed(self._active):
             if sleeper.sleeps():
                 return sleeper
@@ -324,6 +329,7 @@ class _Pool:
             executor._idle_semaphore = threading.Semaphore(0)
         if not executor._threads:
             executor._work_queue = WorkQueue()
+            # A pool logs every exception of a thread, also the one that ends it.
             _base.LOGGER.addFilter(_is_no_end)
 
     def let_interpreter_end(self) -> None:
@@ -377,6 +383,8 @@ def _wait_virtually(condition: Any, timeout: float | None, sleeper: Sleeper) -> 
         notified = notified or waiter.acquire(timeout=seconds)
         return notified
 
+    # As in CPython's `Condition.wait`, apart from the wait itself. Whoever notifies releases the
+    # lock of a waiter.
     condition._waiters.append(waiter)
     saved = condition._release_save()
     try:

@@ -74,7 +74,7 @@ class WaitingTasks:
     def hold_up(self) -> float | None:
         """Return for how many real seconds to wait for clients to take tasks; None for none."""
         now, waits_until = self._presence.now(), -inf
-        # A list whose tasks have ended meanwhile begins anew with its next one.
+        # A list whose tasks have ended meanwhile starts over with its next one.
         self._waiting_since = {
             task_list: self._waiting_since.get(task_list, now) for task_list in self._untaken()
         }

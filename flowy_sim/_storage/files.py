@@ -20,9 +20,17 @@ from sqlite3 import Connection
 
 from flowy._safe_text import safe_logger
 from flowy_sim._engine.model import event_types
-from flowy_sim._storage import schema
-from flowy_sim._storage.progress import log_of, loss, lost_file, set_aside_log
-from flowy_sim._storage.schema import Row, encode
+from flowy_sim._storage import tables
+from flowy_sim._storage.progress_mark import (
+    log_has_content,
+    log_of,
+    loss,
+    lost_file,
+    missing_bytes,
+    progress_file_of,
+    set_aside_log,
+)
+from flowy_sim._storage.tables import Row, encode
 
 try:
     import fcntl
@@ -109,13 +117,13 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
     try:
         # A name of its own: the file of a user may have any name that could be thought of here.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            made = Path(folder, "new")
+            made = Path(folder, "new").absolute()  # See `writable_file`.
             with closing(sqlite3.connect(made, isolation_level=None)) as connection:
                 connection.execute("BEGIN")
-                schema.create_tables(connection)
-                schema.put(connection, "about", [("model", encode(_model()))])
-                connection.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-                connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
+                tables.create_tables(connection)
+                tables.put(connection, "about", [("model", encode(_model()))])
+                connection.execute(f"PRAGMA application_id = {tables.APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {tables.FORMAT}")
                 connection.execute("COMMIT")
                 if fill is not None:
                     fill(connection)
@@ -130,6 +138,36 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
         raise FileRefusedError(
             f"{path} cannot be created ({reason}); give a file in a folder that can be written."
         ) from error
+
+
+def check_replaceable(path: Path) -> None:
+    """Check that a file may be replaced by another one.
+
+    Raises:
+        FileRefusedError: a server has it open, or left it without closing it.
+    """
+    if progress_file_of(path).exists() or log_has_content(log_of(path)):
+        raise FileRefusedError(
+            f"{path} is in use, or was not closed by the server that used it, and would lose its "
+            "changes; give another file."
+        )
+
+
+def write_complete(path: Path, content: bytes) -> None:
+    """Write any file, complete or not at all; a link stays one, a FIFO or device is written to.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        path.write_bytes(content)
+        return
+    # A name of its own, as in `create`.
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        made = Path(folder, "new")
+        made.write_bytes(content)
+        os.replace(made, target)
 
 
 @contextmanager
@@ -159,8 +197,8 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
             # Views and triggers of a file from elsewhere must not run anything.
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("BEGIN")
-            found = schema.definitions(connection)
-            if [each for each in found if each != schema.FORMER_INDEX] != _definitions():
+            found = tables.definitions(connection)
+            if [each for each in found if each != tables.FORMER_INDEX] != _definitions():
                 raise ValueError("its tables are not those of this format")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -244,7 +282,6 @@ def _check_header(path: Path, said: str) -> None:
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_LENGTH)
-            length = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise FileRefusedError(f"{said} cannot be read: {error.strerror}.") from error
     if header.startswith(_JSON_EXPORT):
@@ -253,22 +290,21 @@ def _check_header(path: Path, said: str) -> None:
             "can import it."
         )
     application, version = header[68:72], header[60:64]
-    if not header.startswith(_MAGIC) or _number(application) != schema.APPLICATION:
+    if not header.startswith(_MAGIC) or _number(application) != tables.APPLICATION:
         raise FileRefusedError(f"{said} is not a file of flowy-sim; give another one.")
     found = _number(version)
-    if found > schema.FORMAT:
+    if found > tables.FORMAT:
         raise FileRefusedError(
             f"{said} was written by a newer version of flowy-sim, in format {found}; this version "
-            f"reads format {schema.FORMAT}: upgrade flowy-sim."
+            f"reads format {tables.FORMAT}: upgrade flowy-sim."
         )
-    if found < schema.FORMAT:
+    if found < tables.FORMAT:
         raise FileRefusedError(
             f"{said} was written by an older version of flowy-sim, in format {found}; this version "
-            f"reads format {schema.FORMAT}. A development version from before 0.1.0 can serve and "
+            f"reads format {tables.FORMAT}. A development version from before 0.1.0 can serve and "
             "export it."
         )
-    page_size = 65_536 if header[16:18] == b"\0\1" else _number(header[16:18])
-    if length < page_size * _number(header[28:32]):
+    if missing_bytes(path) and not log_has_content(log_of(path)):
         raise _damaged(said, "its end is missing")
 
 
@@ -277,10 +313,10 @@ def _number(content: bytes) -> int:
 
 
 @cache
-def _definitions() -> list[schema.Row]:
+def _definitions() -> list[tables.Row]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        schema.create_tables(connection)
-        return schema.definitions(connection)
+        tables.create_tables(connection)
+        return tables.definitions(connection)
 
 
 def _model() -> dict[str, list[str]]:
@@ -290,7 +326,7 @@ def _model() -> dict[str, list[str]]:
 
 def _check_model(said: str, connection: Connection) -> None:
     """Refuse a file with events that the installed service model does not know."""
-    known, about = _model(), dict[str, str](schema.read(connection, "about"))
+    known, about = _model(), dict[str, str](tables.read(connection, "about"))
     if "model" in about:
         for name, members in json.loads(about["model"]).items():
             for member in members:
@@ -304,9 +340,9 @@ def _check_model(said: str, connection: Connection) -> None:
 def write_model(connection: Connection) -> None:
     """Write which events the installed service model knows, unless the file says so."""
     row: Row = ("model", encode(_model()))
-    if row not in schema.read(connection, "about"):
+    if row not in tables.read(connection, "about"):
         connection.execute("BEGIN")
-        schema.put(connection, "about", [row])
+        tables.put(connection, "about", [row])
         connection.execute("COMMIT")
 
 
@@ -338,7 +374,9 @@ def refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedErro
             f"{path} cannot be opened ({error}); make the file and its folder writable."
         )
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return FileRefusedError(f"{path} cannot be used: {error}.")
+        return FileRefusedError(
+            f"{path} cannot be used ({error}); see whether its disk works and has room."
+        )
     return _damaged(path, error)
 
 

@@ -25,9 +25,10 @@ from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._events.rules import Violation
 from flowy_sim._storage import files
 from flowy_sim._storage.files import FileRefusedError
-from flowy_sim._storage.restore import LoadedSimulation, load, verify_engine, verify_simulation
-from flowy_sim._storage.schema import domain_state, encode, execution_of
+from flowy_sim._storage.restore import LoadedSimulation, load
+from flowy_sim._storage.tables import domain_state, encode, execution_of
 from flowy_sim._storage.unit_of_work import ExecutionRow, Ids, UnitOfWork
+from flowy_sim._storage.verification import verify_engine, verify_simulation
 from flowy_sim._storage.writable_file import writing
 
 

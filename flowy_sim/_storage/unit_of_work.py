@@ -13,16 +13,17 @@ from itertools import count
 from sqlite3 import Connection
 from typing import Any, Self
 
+from flowy_sim._engine.changes import Changes
 from flowy_sim._engine.engine import OUTLIVING, Engine
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.life_cycles import ActivityTask, OpenItem
 from flowy_sim._engine.model import Event
 from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import RegisteredType
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.restore import Places, StoredSimulation, read_domain_ids, read_engines
-from flowy_sim._storage.schema import (
+from flowy_sim._storage.tables import (
     Row,
     argument_state,
     domain_state,
@@ -97,7 +98,7 @@ class UnitOfWork:
         self.ids = ids
         self.changes = 0
         self._ended: list[Row] = []
-        self._put: dict[str, list[Row]] = {table: [] for table in schema.COLUMNS}
+        self._put: dict[str, list[Row]] = {table: [] for table in tables.COLUMNS}
         self._deleted: dict[str, list[Row]] = {"types": [], "effects": []}
         self._forgotten: list[Row] = []
         self._forgotten_history: list[Row] = []
@@ -175,14 +176,14 @@ class UnitOfWork:
         ]
         connection.execute("BEGIN IMMEDIATE")
         try:
-            schema.delete_simulations(connection, self._ended)
+            tables.delete_simulations(connection, self._ended)
             for table, keys in self._deleted.items():
-                schema.delete(connection, table, schema.KEYS[table], keys)
+                tables.delete(connection, table, tables.KEYS[table], keys)
             for table, rows in (*self._put.items(), ("history", history)):
-                schema.put(connection, table, rows)
+                tables.put(connection, table, rows)
             for table in ("executions", "effects", "heartbeats"):
-                schema.delete(connection, table, ("domain", "number"), self._forgotten)
-            schema.delete(connection, "history", ("id",), self._forgotten_history)
+                tables.delete(connection, table, ("domain", "number"), self._forgotten)
+            tables.delete(connection, "history", ("id",), self._forgotten_history)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -238,42 +239,55 @@ class StoredEngine:
         assert engine.changes is not None
         changes = engine.changes.drain()
         unit.put("engines", self.number, simulation, encode(engine.region), engine.now)
-        ids, number = unit.ids, self.number
+        self._collect_domains(unit, changes)
+        for execution in changes.executions:
+            unit.put_execution(self._row(unit, execution), execution)
+        for execution, events in changes.events:
+            row_id = unit.append(self._row(unit, execution), events)
+            self._history.setdefault(execution, array("q")).append(row_id)
+        self._collect_effects(unit, changes)
+        for task in changes.heartbeats:
+            unit.put_heartbeat(self._row(unit, task.execution), task)
+        self._forget(unit, changes.forgotten)
 
-        def row(execution: WorkflowExecution) -> ExecutionRow:
-            return ids.domain(number, execution.domain.name), execution.number
+    def _row(self, unit: UnitOfWork, execution: WorkflowExecution) -> ExecutionRow:
+        return unit.ids.domain(self.number, execution.domain.name), execution.number
 
+    def _collect_domains(self, unit: UnitOfWork, changes: Changes) -> None:
         for domain in changes.domains:
             state = encode(domain_state(domain))
-            unit.put("domains", ids.domain(number, domain.name), number, state)
+            unit.put("domains", unit.ids.domain(self.number, domain.name), self.number, state)
         for domain, kind, type_key in changes.types:
+            domain_id = unit.ids.domain(self.number, domain.name)
             registered = domain.types(kind).get(type_key)
             if registered is None:
-                unit.delete("types", ids.domain(number, domain.name), kind, encode(type_key))
+                unit.delete("types", domain_id, kind, encode(type_key))
             else:
-                unit.put_type(ids.domain(number, domain.name), registered)
-        for execution in changes.executions:
-            unit.put_execution(row(execution), execution)
-        for execution, events in changes.events:
-            row_id = unit.append(row(execution), events)
-            self._history.setdefault(execution, array("q")).append(row_id)
+                unit.put_type(domain_id, registered)
+
+    def _collect_effects(self, unit: UnitOfWork, changes: Changes) -> None:
+        """Note pending effects, and which executions they keep from being forgotten."""
         for key, effect in changes.effects_over:
-            unit.delete("effects", *row(execution_of(effect.arguments[0])), key)
+            unit.delete("effects", *self._row(unit, execution_of(effect.arguments[0])), key)
             for referred in _outlived(effect):
                 self._referred[referred] -= 1
                 if not self._referred[referred]:
                     del self._referred[referred]
         for key, at, effect in changes.effects:
-            unit.put_effect(row(execution_of(effect.arguments[0])), key, at, effect)
+            unit.put_effect(self._row(unit, execution_of(effect.arguments[0])), key, at, effect)
             self._referred.update(_outlived(effect))
-        for task in changes.heartbeats:
-            unit.put_heartbeat(row(task.execution), task)
-        self._forgotten.update(dict.fromkeys(changes.forgotten))
+
+    def _forget(self, unit: UnitOfWork, forgotten: Iterable[WorkflowExecution]) -> None:
+        """Delete executions that are no longer retained, but only some of them at a time.
+
+        Deleting a year's executions at once would keep all calls waiting.
+        """
+        self._forgotten.update(dict.fromkeys(forgotten))
         left = MOST_FORGOTTEN
         for execution in list(self._forgotten):
             if left > 0 and execution not in self._referred:
                 del self._forgotten[execution]
-                unit.forget(row(execution), self._history.pop(execution, ()))
+                unit.forget(self._row(unit, execution), self._history.pop(execution, ()))
                 left -= len(execution)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from flowy._safe_text import safe_logger
-from flowy_sim._storage import files, schema
-from flowy_sim._storage.progress import Progress, log_of, make_durable
+from flowy_sim._storage import files, tables
+from flowy_sim._storage.progress_mark import Progress, log_of, make_durable
 from flowy_sim._storage.unit_of_work import UnitOfWork
 
 _log = safe_logger("flowy_sim")
@@ -68,7 +68,7 @@ class WritableFile:
         try:
             self.connection = _lock(path, seen)
             try:
-                self.connection.execute(f"DROP INDEX IF EXISTS {schema.FORMER_INDEX[1]}")
+                self.connection.execute(f"DROP INDEX IF EXISTS {tables.FORMER_INDEX[1]}")
                 files.write_model(self.connection)
                 self._progress = Progress(path, self.connection, url)
                 _compact(self.connection)
@@ -111,7 +111,7 @@ class WritableFile:
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            schema.put(connection, "about", list(schema.read(connection, "about")))
+            tables.put(connection, "about", list(tables.read(connection, "about")))
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
@@ -137,8 +137,9 @@ class WritableFile:
 
 def _lock(path: Path, seen: files.Signature) -> Connection:
     """Open a file that has not changed since it was read, and lock it."""
+    # Absolute: SQLite takes other names for databases in memory and for URIs.
     connection = sqlite3.connect(
-        path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
+        path.absolute(), isolation_level=None, timeout=_PATIENCE, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flowy._decider.suspended import SuspendedExecutions
+from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy.errors import ConfigurationError
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.invariants import check
@@ -18,6 +19,7 @@ from flowy_sim.explore._report import Space
 from flowy_sim.faults import KINDS
 from flowy_sim.faults._fault import InjectedFault
 from flowy_sim.testing import Runner
+from flowy_sim.testing._loop_pools import LoopPool
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._runner import MOST_FAULTS
 
@@ -27,6 +29,18 @@ Test = Callable[[Runner], object]
 
 class PrunedError(BaseException):
     """A run has reached a state whose continuations are already being explored."""
+
+
+class CutShortError(PrunedError):
+    """A run takes longer than there is time left."""
+
+
+_LONG_RUN = 200
+"""The turns from which on executions are kept suspended, because replaying them takes longer."""
+
+
+_MOST_NAMED = 3
+"""The executions or loops that the error names at most."""
 
 
 class EndlessError(AssertionError):
@@ -82,6 +96,7 @@ class Attempt:
         runner: the runner that the test receives.
         error: the exception that the test raised; None if it passed or was pruned.
         pruned: whether the run was abandoned because its state is already known.
+        cut_short: whether the run was abandoned because it took too long.
     """
 
     def __init__(
@@ -94,11 +109,12 @@ class Attempt:
     ) -> None:
         self.schedule = schedule
         self.error: BaseException | None = None
-        self.pruned = False
+        self.pruned = self.cut_short = False
         self._most_turns = setup.most_turns
         self._undisturbed = setup.undisturbed
         self._faults = setup.faults
         self._turns = 0
+        self._halfway: Counter[str] = Counter()
         self._on_turn = on_turn
         self.runner = Runner(
             Simulation(schedule=schedule, **setup.simulation),
@@ -109,7 +125,8 @@ class Attempt:
             **setup.runner,
         )
         # Replay at every decision: it finds the most, and is the fastest for short executions.
-        self.runner.scheduler.worker_pools.suspended = SuspendedExecutions(0)
+        self._suspended = SuspendedExecutions(0)
+        self.runner.scheduler.worker_pools.suspended = self._suspended
         if on_code is not None:
             self.runner.scheduler.worker_pools.on_code = on_code
         for each in setup.invariants:
@@ -126,14 +143,15 @@ class Attempt:
             self.runner.check_goals()
             self._check_liveness()
             check(self.runner.simulation.engine(), all_lists=False)
-        except PrunedError:
-            self.pruned = True
+        except PrunedError as error:
+            self.pruned, self.cut_short = True, isinstance(error, CutShortError)
         except ConfigurationError:
             raise
         except Exception as error:
             self.error = error
         finally:
             self.runner.scheduler.worker_pools.discard_loops()
+            self._suspended.clear()
         return self
 
     def _check_liveness(self) -> None:
@@ -166,12 +184,36 @@ class Attempt:
                     f"of {disturbances + 1})"
                 )
 
+    def _lengths(self) -> Counter[str]:
+        """Return the number of events of each execution, with all its runs."""
+        lengths: Counter[str] = Counter()
+        for each in self.runner.simulation.engine().executions.values():
+            lengths[each.workflow_id] += len(each)
+        return lengths
+
+    def _second_half(self) -> str:
+        """Say what happens in a run that does not end."""
+        grown = (self._lengths() - self._halfway).most_common(_MOST_NAMED)
+        if grown:
+            return " and ".join(f"{name} got {events:,} events" for name, events in grown)
+        calls = [
+            f"{pool.last_call} by {pool.name}"
+            for pool in self.runner.scheduler.worker_pools.pools
+            if isinstance(pool, LoopPool) and pool.last_call
+        ]
+        last = f"; the last calls were {' and '.join(calls[:_MOST_NAMED])}" if calls else ""
+        return f"no history grew{last}"
+
     def _count_turn(self) -> None:
         self._turns += 1
+        if self._turns == _LONG_RUN:
+            self._suspended.limit = DEFAULT_LIMIT
+        if self._turns == self._most_turns // 2:
+            self._halfway = self._lengths()
         if self._turns > self._most_turns:
             raise EndlessError(
-                f"the run took more than {self._most_turns} turns and probably never ends; if it "
-                "is only long, give a higher most_turns"
+                f"the run took more than {self._most_turns} turns and probably never ends: in the "
+                f"second half, {self._second_half()}; if it is only long, give a higher most_turns"
             )
         if self._on_turn is not None:
             self._on_turn(self.runner)
@@ -183,6 +225,7 @@ _ORDERS = frozenset(
         "poll",
         "effect",
         "call",
+        "a call is overtaken",
         "decision task",
         "activity task",
         "which is first",

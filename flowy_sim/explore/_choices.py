@@ -26,14 +26,10 @@ _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<taken>\d+)(?:; |$)")
 
 
 Choice = tuple[str, int, int]
-
-
 """A choice that was made: its kind, the number of possibilities, and the index of the one taken."""
 
 
 Choose = Callable[[str, int], int]
-
-
 """Makes a choice: given its kind and the number of possibilities, returns an index."""
 
 
@@ -158,14 +154,10 @@ def parse_choices(written: str) -> tuple[Deviation, ...]:
 # fail.
 
 LARGE_FRONTIER = 500
-
-
 """Untried alternatives from which on every other run is a random sample of the space."""
 
 
 FAULT_WEIGHT = 0.01
-
-
 """The probability, in a random run, that a fault strikes where it can."""
 
 
@@ -173,14 +165,10 @@ _FAULT_WEIGHTS = (1 - FAULT_WEIGHT, FAULT_WEIGHT)
 
 
 SHRINKING_RUNS = 400
-
-
 """The most runs that are made to shrink one failure."""
 
 
-SHRINKING_SECONDS = 20.0
-
-
+SHRINKING_SECONDS = 10.0
 """The most seconds that are spent on shrinking one failure."""
 
 
@@ -264,6 +252,10 @@ class Search:
             level += chosen > 0
         self.covered += weight
 
+    def put_back(self, alternative: Alternative) -> None:
+        """Return an alternative to the frontier, because its run was cut short."""
+        self._add(sum(map(bool, alternative.prefix)), alternative)
+
     def split(self, parts: int) -> list[list[Alternative]]:
         """Empty the frontier and return it in equal parts."""
         everything = [each for level in self._levels for each in level]
@@ -299,10 +291,11 @@ class Search:
 Deviations = tuple[Deviation, ...]
 
 
-Fails = Callable[[Deviations], Deviations | None]
+Fails = Callable[[Deviations, float], Deviations | None]
+"""Makes a run; returns the deviations that it really made if it fails in the same way.
 
-
-"""Makes a run; returns the deviations that it really made if it fails in the same way."""
+The number is when to cut the run short, by `time.perf_counter`.
+"""
 
 
 def shrink(fails: Fails, found: Deviations) -> Deviations:
@@ -326,7 +319,7 @@ def shrink(fails: Fails, found: Deviations) -> Deviations:
             if left == 0 or time.perf_counter() > until:
                 return found
             left -= 1
-            shrunk = fails(candidate)
+            shrunk = fails(candidate, until)
             if shrunk is not None and _size(shrunk) < _size(found):
                 found, simpler = shrunk, True
                 break

@@ -1,6 +1,6 @@
 """Which lines and branches of workflows, and of code that polls by itself, runs have taken.
 
-`sys.monitoring` tells it, which exists since Python 3.12: with a tool ID of its own, beside those
+`sys.monitoring` reports it, which exists since Python 3.12: with a tool ID of its own, beside those
 of debuggers, profilers and coverage.py, and only for the functions concerned. A line is reported
 once, and a branch until both ways were taken, so measuring costs next to nothing.
 
@@ -39,10 +39,10 @@ _WITHOUT_LINE = {"RESUME", "RETURN_GENERATOR", "MAKE_CELL", "COPY_FREE_VARS"}
 """Instructions that begin a function, and are on the line of its ``def``."""
 
 _UNWRITTEN = {"CHECK_EXC_MATCH", "CHECK_EG_MATCH", "WITH_EXCEPT_START"}
-"""Instructions before branches that nobody has written: those of ``except`` and ``with``."""
+"""Instructions before branches that are not in the source: those of ``except`` and ``with``."""
 
 _FAILS = {"LOAD_ASSERTION_ERROR", "LOAD_COMMON_CONSTANT"}
-"""Instructions of an assertion that fails. That none does is no gap."""
+"""Instructions of an assertion that fails. It is not a gap that none of them runs."""
 
 _JUMPS = {
     "POP_JUMP_IF_TRUE": ("{} is true", "{} is false"),
@@ -159,12 +159,14 @@ class _Function:
     @property
     def key(self) -> tuple[str, str, int]:
         """What identifies the function in another process."""
+        # Without its folder, which can be another one on another machine.
         return Path(self.code.co_filename).name, self.code.co_qualname, self.code.co_firstlineno
 
     def branches_never_taken(self) -> Iterator[tuple[int, str]]:
         """Yield lines that have run, and the ways to others that have that were never taken."""
         for way, number in self.ways.items():
             line, never_ran = way.place[0], self.lines - self.ran
+            # If the line at the other end never ran, the report of lines says so already.
             if (
                 number not in self.taken
                 and line in self.ran
@@ -180,6 +182,8 @@ class _Function:
         for index, (each, following) in enumerate(pairwise(instructions)):
             words, at = _JUMPS.get(each.opname), each.positions
             before = {other.opname for other in instructions[max(0, index - 2) : index]}
+            # Such a branch is not one of the source: every `except` jumps past errors of other
+            # types.
             if words is None or at is None or _UNWRITTEN & before or following.opname in _FAILS:
                 continue
             place = at.lineno or 0, at.end_lineno or 0, at.col_offset or 0, at.end_col_offset or 0
@@ -196,6 +200,7 @@ class _Function:
             linecache.getline(self.code.co_filename, line).encode()
             for line in range(first, last + 1)
         ]
+        # The end first: if the condition is within one line, cutting its beginning moves the end.
         lines[-1] = lines[-1][:end]
         lines[0] = lines[0][begin:]
         source = b" ".join(lines).decode(errors="replace")
@@ -250,6 +255,7 @@ class CodeCoverage:
         self._known.add(code)
         for function in _functions_of(code):
             for each in _with_nested(function.__code__):
+                # Code that was made by `exec` has no source to show.
                 if each not in self._functions and Path(each.co_filename).is_file():
                     self._functions[each] = _Function(each)
                     self._watch(each)
@@ -259,6 +265,7 @@ class CodeCoverage:
         self._monitoring.set_local_events(self._tool, code, events.LINE | events.BRANCH)
 
     def _line_runs(self, code: CodeType, line: int) -> Any:
+        # Reported once is enough: from now on the interpreter runs this line at full speed.
         self._functions[code].ran.add(line)
         return self._monitoring.DISABLE
 

@@ -1,8 +1,8 @@
 """What a page about an exploration shows besides its report; it takes more runs, on request only.
 
-A run that fails is continued from points on its way, some times at random: between two turns, and
-after each fault. Where most of these continuations begin to fail, it was lost. The points are the
-same for the same seed, unless the time is up.
+A run that fails is continued with random choices, several times, from points on its way: between
+two turns, and after each fault. Where most of these continuations begin to fail, it was lost. The
+points are the same for the same seed, unless the time is up.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class _WatchedRun:
         words = self._story.news()
         made = len(self.attempt.schedule.made)
         if self.moments and self.moments[-1].made == made:
+            # No choice was made since, so the run can't be continued from a point in between.
             self.moments[-1].words += words
             self.moments[-1].is_fault |= is_fault
         else:
@@ -187,6 +188,8 @@ class Evidence:
             for before, place in zip([-1, *places], places, strict=False)
         ]
         if self._passing:
+            # The fewest deviations from the first choices, then the earliest: easiest to compare
+            # with.
             simplest = min(self._passing, key=lambda given: (len(given), given))
             self.passing = _WatchedRun(test, setup, DeviatingSchedule(simplest)).reported()
 
@@ -195,6 +198,7 @@ class Evidence:
         until = time.perf_counter() + _SECONDS
         last = len(moments) - 1
         faults = [place for place, moment in enumerate(moments) if moment.is_fault]
+        # Around each fault, and evenly in between: often a fault is what loses a run.
         first = [0, last, *(each for place in faults for each in (max(place - 1, 0), place))]
         first += [round(last * place / _EVENLY) for place in range(1, _EVENLY)]
         failed: dict[int, int] = {}
@@ -219,6 +223,7 @@ class Evidence:
         """Return how many continuations of the first choices fail."""
         failed = 0
         for number in range(_CONTINUATIONS):
+            # A seed of its own for each, so that the number of points does not change the others.
             random = Random(f"{self._seed} {made} {number}")
             schedule = PrefixSchedule(self._made[:made], self._at_random(random))
             attempt = Attempt(self._setup, schedule).run(self._test)

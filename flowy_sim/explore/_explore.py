@@ -31,11 +31,12 @@ from flowy_sim.explore._distribution import (
     pickled,
 )
 from flowy_sim.explore._evidence import Evidence, reported_exploration
-from flowy_sim.explore._explorer import Explorer, OnProgress, undisturbed
+from flowy_sim.explore._explorer import Explorer, OnProgress, differs_elsewhere, undisturbed
 from flowy_sim.explore._processes import explore_in_processes, usable_cores
-from flowy_sim.explore._report import Exploration, Failure, FoundError, Observations
+from flowy_sim.explore._report import Exploration, FoundError, Observations
 from flowy_sim.explore._user_output import silenced
-from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.faults._fault import InjectedFault
+from flowy_sim.faults._injector import checked_faults
 from flowy_sim.testing import Runner
 from flowy_sim.testing._default_stubs import DefaultStubs, activities_of, functions_of
 from flowy_sim.testing._registry import children, type_of
@@ -203,19 +204,27 @@ def find(
         elif processes != 1 and (cores := usable_cores()) > 1:
             found = explore_in_processes(explorer, processes or cores, runs, seconds)
         else:
+            explorer.replays_meanwhile = other_processes
             found = explorer.explore(runs, seconds)
         if kept is not None:
             kept.keep(explorer, found.failure)
     if begun is not None and part is not None and part.number > 1:
         found = found.since(begun)  # What all shards begin with is counted by the first one.
-    if other_processes and found.failure is None and (error := explorer.other_process.replay()):
-        failure = Failure(error, (), (), "replay the history in another process", repeatable=True)
-        found = dc_replace(found, failure=failure, complete=False)
+    if other_processes:
+        found = _replayed_elsewhere(explorer, found)
     publish(found)
     if must_happen and found.failure is None and part is None and found.never_met:
         raise AssertionError(
             f"this was true in none of {found.runs:,} runs: {'; '.join(found.never_met)}"
         )
+    return found
+
+
+def _replayed_elsewhere(explorer: Explorer, found: Exploration) -> Exploration:
+    """Return the report, with what was found by replaying histories in another process."""
+    if found.failure is None and (error := explorer.other_process.replay()):
+        found = dc_replace(found, failure=differs_elsewhere(error), complete=False)
+    explorer.other_process.stop()
     return found
 
 
@@ -249,16 +258,10 @@ def _call(test: Test, written: str) -> str:
 
 # Options
 
-_SIMULATION = (
-    "seed",
-    "start",
-    "latency",
-    "limits",
-    "region",
-    "account",
-    "patience",
-    "empty_poll_token",
+_SIMULATION = tuple(
+    name for name in inspect.signature(Simulation).parameters if name not in ("clock", "schedule")
 )
+"""The arguments of a simulation that can be given; exploring chooses the others."""
 
 
 def _like(simulation: Simulation) -> dict[str, Any]:
@@ -268,14 +271,10 @@ def _like(simulation: Simulation) -> dict[str, Any]:
         raise ConfigurationError(f"simulation must be a Simulation, not {simulation!r}")
     engine = simulation.engine()
     return {
-        "seed": simulation.seed,
+        **simulation.settings,
         "start": simulation.clock.now,
-        "region": simulation.region,
-        "account": simulation.account,
         "limits": engine.limits,
         "latency": engine.latency,
-        "patience": simulation.settings["patience"],
-        "empty_poll_token": simulation.settings["empty_poll_token"],
     }
 
 
@@ -374,8 +373,6 @@ _LIMITS = (
     "quiet",
     "report",
 )
-
-
 """The options that are about the exploration and not about each run."""
 
 
@@ -396,8 +393,6 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "quiet": partial(_checks.truth, "quiet"),
     "most_turns": partial(_checks.whole_number, "most_turns", least=1),
 }
-
-
 """The options of `find` itself, and what checks each of them."""
 
 

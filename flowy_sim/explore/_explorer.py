@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import marshal
+import math
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
@@ -20,7 +21,7 @@ from flowy._client import Execution
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import TIME, TYPE, Event, event_types
 from flowy_sim._events.schema import attributes_of
-from flowy_sim.explore._attempt import Attempt, PrunedError, Setup, Test, failure_key
+from flowy_sim.explore._attempt import Attempt, CutShortError, PrunedError, Setup, Test, failure_key
 from flowy_sim.explore._choices import (
     DeviatingSchedule,
     Deviation,
@@ -31,18 +32,16 @@ from flowy_sim.explore._choices import (
     shrink,
 )
 from flowy_sim.explore._code_coverage import CodeCoverage
-from flowy_sim.explore._other_process import OtherProcess
+from flowy_sim.explore._other_process import OtherProcess, OtherProcessError
 from flowy_sim.explore._report import Exploration, Failure, Observations, growth
 from flowy_sim.explore._story import RunStory
 from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import LoadedHistory
+from flowy_sim.testing._history_files import LoadedHistory
 from flowy_sim.testing._run import Run
 from flowy_sim.testing._worker_client import HeldAnswer
 
 OnProgress = Callable[[int, int, float], None]
-
-
 """Called with the number of runs, the number of states, and the share of the space so far."""
 
 
@@ -51,26 +50,22 @@ _WIDTH = 160
 
 _NUMBERS = re.compile(r"[\d,]+")
 _MOST_WATCHED = 20
-
-
 """The number of runs in which it is watched whether executions grow."""
 
 
 _PROGRESS_EVERY = 0.1
-
-
 """Seconds between two reports of progress."""
 
 
+_REPLAY_AFTER = 0.5
+"""Seconds after which histories begin to be replayed in another process: there are some by then."""
+
+
 _COLLECT_EVERY = 3
-
-
 """Runs between two collections of what the latest runs left, while it is still in the caches."""
 
 
 _COLLECT_ALL_EVERY = 999
-
-
 """Runs between two full collections: an earlier one may have kept what was still in use."""
 
 
@@ -92,6 +87,7 @@ class Explorer:
         runs: the number of runs.
         endings: how executions ended, and how many of them.
         other_process: replays some histories in another process.
+        replays_meanwhile: whether it begins to do so while runs are made.
         code: measures which lines run.
         struck, met: as in `Exploration`.
         notable: the choices of the first run that ended in each way, or met each condition.
@@ -113,6 +109,7 @@ class Explorer:
         self.runs = 0
         self.endings: Counter[str] = Counter()
         self.other_process = OtherProcess()
+        self.replays_meanwhile = False
         self.code = CodeCoverage()
         self._growth: dict[str, str] = {}
         self.struck: Counter[str] = Counter()
@@ -145,7 +142,9 @@ class Explorer:
                 self.on_progress(self.runs, len(self.states), self.search.covered)
             if self.runs and self.runs % _COLLECT_EVERY == 0:
                 _collect_garbage(everything=self.runs % _COLLECT_ALL_EVERY == 0)
-            failure = self._try_next()
+            failure = self._try_next(began + seconds)
+            if self.replays_meanwhile and failure is None and now - began >= _REPLAY_AFTER:
+                failure = self._look_elsewhere()
         return self.report(began, failure)
 
     def report(self, began: float, failure: Failure | None) -> Exploration:
@@ -229,14 +228,24 @@ class Explorer:
             output=tuple(story.output(output.lines, self._full_story)),
         )
 
-    def _try_next(self) -> Failure | None:
+    def _try_next(self, until: float) -> Failure | None:
         alternative, schedule = self.search.next()
+        # The first run is made in full: without one, nothing can be said.
+        pruner = _Pruner(self.states, schedule, until if self.runs else math.inf)
         self.runs += 1
-        pruner = _Pruner(self.states, schedule)
         attempt = Attempt(self._setup, schedule, pruner, on_code=self.code.add).run(self._test)
+        if attempt.cut_short:
+            self.search.put_back(alternative)
+            self.runs -= 1
+            return None
         self.search.add_alternatives(alternative, schedule.made)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
+
+    def _look_elsewhere(self) -> Failure | None:
+        self.other_process.begin()
+        error = self.other_process.look()
+        return None if error is None else differs_elsewhere(error)
 
     def _record(self, attempt: Attempt) -> None:
         if not attempt.pruned and attempt.error is None:
@@ -262,13 +271,18 @@ class Explorer:
     def _shrunk(self, attempt: Attempt, error: BaseException) -> Failure:
         expected = failure_key(error)
 
-        def fails(given: tuple[Deviation, ...]) -> tuple[Deviation, ...] | None:
+        def fails(given: tuple[Deviation, ...], until: float) -> tuple[Deviation, ...] | None:
             schedule = DeviatingSchedule(given)
-            error = Attempt(self._setup, schedule).run(self._test).error
+            error = Attempt(self._setup, schedule, partial(_cut_short, until)).run(self._test).error
             same = error is not None and failure_key(error) == expected
             return deviations(schedule.made) if same else None
 
         return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
+
+
+def differs_elsewhere(error: OtherProcessError) -> Failure:
+    """Return the failure that a workflow decides differently in another process."""
+    return Failure(error, (), (), "replay the history in another process", repeatable=True)
 
 
 class _Pruner:
@@ -276,15 +290,22 @@ class _Pruner:
 
     A run that reaches a state again which is its own makes no progress. It goes on until it has
     taken too many turns, so that it is reported.
+
+    Args:
+        seen: the states that runs have reached.
+        schedule: the choices of the run.
+        until: when to cut it short, by `time.perf_counter`.
     """
 
-    def __init__(self, seen: set[int], schedule: PrefixSchedule) -> None:
+    def __init__(self, seen: set[int], schedule: PrefixSchedule, until: float) -> None:
         self._seen = seen
         self._schedule = schedule
         self._fingerprints: Fingerprints | None = None
         self._own: set[int] = set()
+        self._until = until
 
     def __call__(self, runner: Runner) -> None:
+        _cut_short(self._until, runner)
         if not self._schedule.is_past_prefix:
             return  # Up to there it repeats the run whose alternative it is.
         if self._fingerprints is None:
@@ -296,6 +317,11 @@ class _Pruner:
             raise PrunedError
         self._seen.add(state)
         self._own.add(state)
+
+
+def _cut_short(until: float, _: Runner) -> None:
+    if time.perf_counter() > until:
+        raise CutShortError
 
 
 def _ending(run: Run) -> str:
@@ -344,20 +370,14 @@ def _collect_garbage(everything: bool) -> None:
 # tell each other which states they have seen.
 
 _IGNORED = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})
-
-
 """Events whose place in a history makes no difference to deciders."""
 
 
 _NAMED_BY = {"ActivityTask": "activityId", "LambdaFunction": "id"}
-
-
 """The attribute that names what was scheduled, by the prefix of the event types."""
 
 
 Extract = Callable[[WorkflowExecution, Any], object]
-
-
 """Extracts one part of an event that makes a difference to deciders."""
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from flowy._client import Execution
 from flowy.errors import FlowyError, HistoryError
 from flowy.payloads import PLAIN, Payloads
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import replay_prefixes
+from flowy_sim.testing._history_files import replay_prefixes
 
 _SECONDS = 60
 _MOST_RUNS = 4
@@ -73,6 +74,7 @@ class OtherProcess:
 
     def __init__(self) -> None:
         self._recorded: dict[tuple[str, str], list[_Recorded]] = {}
+        self._child: _Child | None = None
 
     def add(self, runner: Runner) -> None:
         """Add the executions of a run, if their workflows can be imported and are not known."""
@@ -90,41 +92,92 @@ class OtherProcess:
                 ids = Execution(run.workflow_id, run.run_id)
                 found.append(_Recorded(*key, ids, list(run.history), run.payloads))
 
-    def replay(self) -> OtherProcessError | None:
-        """Replay the histories; return the error if a workflow decides differently.
+    def begin(self) -> None:
+        """Begin to replay the histories that were added so far, while more runs are made.
 
         Code that cannot be imported or pickled for another process is not tried.
         """
         recorded = [each for several in self._recorded.values() for each in several]
+        if self._child is not None or not recorded:
+            return
+        self._recorded.clear()
         _REPLAYED.update(each[:2] for each in recorded)
-        if not recorded:
-            return None
         try:
             sent = pickle.dumps((sys.path, recorded))
         except Exception:  # Anything can be wrong with payloads of the author's.
             sent = pickle.dumps((sys.path, [each._replace(payloads=PLAIN) for each in recorded]))
-        with tempfile.TemporaryDirectory() as folder:
-            answered = _run(sent, folder)
+        with suppress(OSError, subprocess.SubprocessError):
+            self._child = _Child(sent)
+
+    def look(self) -> OtherProcessError | None:
+        """Return the error if a workflow has been found that decides differently."""
+        return self._answer() if self._child is not None and self._child.has_ended else None
+
+    def replay(self) -> OtherProcessError | None:
+        """Replay all histories; return the error if a workflow decides differently."""
+        error = self._answer()
+        if error is None:
+            self.begin()
+            error = self._answer()
+        return error
+
+    def stop(self) -> None:
+        """Replay no more."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
+
+    def _answer(self) -> OtherProcessError | None:
+        child, self._child = self._child, None
+        answered = None if child is None else child.answer()
         return None if answered is None else OtherProcessError(answered)
 
 
-def _run(sent: bytes, folder: str) -> str | None:
-    """Replay histories in a child process; return how a workflow differs there, or None."""
-    path = str(Path(__file__).parents[2])
-    code = f"import sys; sys.path.append({path!r}); from {__name__} import main; main()"
-    try:
-        child = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-c", code],
-            input=sent,
-            env={**os.environ, **_OTHER},
-            cwd=folder,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return child.stdout.decode("utf-8", "replace") or None if child.returncode == 1 else None
+class _Child:
+    """A child process that replays histories.
+
+    Args:
+        sent: what `main` reads.
+
+    Raises:
+        OSError, SubprocessError: it cannot be started.
+    """
+
+    def __init__(self, sent: bytes) -> None:
+        path = str(Path(__file__).parents[2])
+        code = f"import sys; sys.path.append({path!r}); from {__name__} import main; main()"
+        self._folder = tempfile.TemporaryDirectory()
+        with tempfile.TemporaryFile() as written:
+            written.write(sent)
+            written.seek(0)
+            self._process = subprocess.Popen(  # noqa: S603 - our own code
+                [sys.executable, "-c", code],
+                stdin=written,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **_OTHER},
+                cwd=self._folder.name,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has replayed everything."""
+        return self._process.poll() is not None
+
+    def answer(self) -> str | None:
+        """Return how a workflow differs there; None if none does, or it cannot be told."""
+        try:
+            output, _ = self._process.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            output = b""
+        self.stop()
+        return output.decode("utf-8", "replace") or None if self._process.returncode == 1 else None
+
+    def stop(self) -> None:
+        """End the process, if it has not ended."""
+        with self._process:
+            self._process.kill()
+        self._folder.cleanup()
 
 
 def main() -> None:

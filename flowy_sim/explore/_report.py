@@ -15,7 +15,7 @@ from flowy_sim.explore._code_coverage import CoveredFile, never_run
 from flowy_sim.explore._story import headline
 from flowy_sim.testing import Runner
 from flowy_sim.testing._coverage import Coverage, StubUsage, observe
-from flowy_sim.testing._histories import LoadedHistory
+from flowy_sim.testing._history_files import LoadedHistory
 from flowy_sim.testing._run import Run
 
 _NOT_REPEATABLE = (

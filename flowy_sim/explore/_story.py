@@ -285,7 +285,7 @@ def _refused(kind: str, attributes: Attributes) -> str:
 
 
 def _worker(attributes: Attributes) -> str:
-    """Return who took a task. Some frameworks write down their whole process; nobody reads that."""
+    """Return who took a task. An identity that describes a whole process is left out."""
     identity = str(attributes.get("identity") or "")
     return identity if 0 < len(identity) <= _LONGEST_IDENTITY else "a worker"
 

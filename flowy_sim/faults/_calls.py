@@ -60,7 +60,7 @@ class WorkerDiesLate(InjectedFault):
 class WorkerDiesMidway(InjectedFault):
     """A worker dies in the middle of the work: at a heartbeat, or at a `flowy.checkpoint`.
 
-    The code of the activity gets an exception there. It is no `Exception`, but blocks ``finally``
+    The code of the activity gets an exception there. It isn't an `Exception`, but ``finally``
     and ``except BaseException`` do run.
     """
 
@@ -210,6 +210,7 @@ class AnsweredTwice(InjectedFault):
 
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Make the call twice."""
+        # The service refuses the second one, because the first one has ended the task.
         call.send()
         return call.send()
 
@@ -237,6 +238,7 @@ class Throttled(InjectedFault):
         """Refuse the call."""
         from botocore.exceptions import ClientError
 
+        # As boto3 raises it, because code that retries looks at the code of the error.
         response: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
         raise injected(ClientError(response, call.operation))
 
@@ -357,5 +359,6 @@ class HeartbeatLate(_Late):
 
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Let time pass before the heartbeat is sent."""
+        # Workers take turns in one thread, so time passes for all of them.
         target.simulation.clock.advance(self.delay(target, call))
         return call.send()

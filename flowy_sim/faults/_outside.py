@@ -11,6 +11,7 @@ from flowy._workers.registration import by_type
 from flowy.activity import Activity, ActivityType, activity_class
 from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._engine.start import STARTED_WITH
 from flowy_sim.faults._fault import DeployedCode, FaultTarget, InjectedFault, Moment
 
 
@@ -191,7 +192,8 @@ class Signal(_FromOutside):
         name: the signal's name.
         input: its input, as text; None for no input.
         any_value: whether it may carry any value, apart from `input`: values of the type that the
-            workflow gives to the signal, and malformed ones.
+            workflow gives to the signal, and malformed ones. Without `input`, the first of these
+            values is the simplest one.
         eventually: whether it arrives in every run: at the latest when nothing else is left to do.
         workflow_id: the execution's workflow ID; None for the oldest open execution.
     """
@@ -215,7 +217,9 @@ class Signal(_FromOutside):
         request: dict[str, Any] = {"workflowId": workflow_id, "signalName": self.name}
         text = self.input
         if self.any_value:
-            inputs = [text, *target.signal_inputs(workflow_id, self.name)]
+            inputs = target.signal_inputs(workflow_id, self.name)
+            if text is not None:
+                inputs = list(dict.fromkeys([text, *inputs]))
             text = inputs[target.choose(f"the value of {self.name!r}", len(inputs))]
         if text is not None:
             request["input"] = text
@@ -275,24 +279,10 @@ class StartedTwice(InjectedFault):
             domain=target.domain, execution=infos[0]["execution"], maximumPageSize=1
         )["events"]
         started = events[0]["workflowExecutionStartedEventAttributes"]
-        request = {name: started[name] for name in _START if name in started}
+        request = {name: started[name] for name in STARTED_WITH if name in started}
         target.client.start_workflow_execution(
             domain=target.domain, workflowId=infos[0]["execution"]["workflowId"], **request
         )
-
-
-_START = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "input",
-    "lambdaRole",
-    "tagList",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-    "workflowType",
-)
-"""The members of a start that its event repeats."""
 
 
 @dataclass(frozen=True)

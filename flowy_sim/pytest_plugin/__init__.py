@@ -24,9 +24,9 @@ import pytest
 # In the order in which they import each other, so that pytest loads each before another does.
 pytest_plugins = [
     "flowy_sim.pytest_plugin._fixtures",
-    "flowy_sim.pytest_plugin._checks",
+    "flowy_sim.pytest_plugin._test_checks",
     "flowy_sim.pytest_plugin._explored",
-    "flowy_sim.pytest_plugin._report",
+    "flowy_sim.pytest_plugin._swf_report",
 ]
 
 

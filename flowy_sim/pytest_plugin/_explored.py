@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowy_sim.pytest_plugin._checks import coverage_of
 from flowy_sim.pytest_plugin._fixtures import (
     OBSERVED,
     RUNNER,
@@ -19,6 +18,7 @@ from flowy_sim.pytest_plugin._fixtures import (
     marker_errors_refused,
     refuse,
 )
+from flowy_sim.pytest_plugin._test_checks import coverage_of
 
 if TYPE_CHECKING:
     from flowy_sim._report.exploration import ReportedExploration

@@ -149,7 +149,7 @@ def swf_boto3(
 
     from flowy_sim._clients.mock_swf import mock_swf
 
-    if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
+    if "AWS_DEFAULT_REGION" not in os.environ:  # boto3 does not read AWS_REGION.
         monkeypatch.setenv("AWS_DEFAULT_REGION", swf.region)
     with mock_swf(swf, **marked_options(request.node, SLEEP)):
         yield boto3
@@ -219,7 +219,7 @@ def swf_replay(
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
-    from flowy_sim.testing._histories import collect, load, replay_prefixes, replay_with
+    from flowy_sim.testing._history_files import collect, load, replay_prefixes, replay_with
     from flowy_sim.testing._recorded_decisions import Tolerance
     from flowy_sim.testing._run import Run
 

@@ -11,9 +11,9 @@ from flowy.errors import NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.workflow import Workflow
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import load, replay_prefixes, save, type_of
+from flowy_sim.testing._history_files import load, replay_prefixes, save, type_of
 from flowy_sim.testing._loop_replay import replay_loop
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode
 from flowy_sim.testing._recorded_decisions import Tolerance
 from flowy_sim.testing._run import Run
 

@@ -20,7 +20,7 @@ from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._events.history import Event
 from flowy_sim.explore._story import RunStory
 from flowy_sim.faults import EVERYDAY, InjectedFault, Signal
-from flowy_sim.faults._fault import checked_faults
+from flowy_sim.faults._injector import checked_faults
 from flowy_sim.strategies._workflows import inputs, is_workflow, workflows
 from flowy_sim.testing import Run, Runner, StuckError
 from flowy_sim.testing._default_stubs import DefaultStubs
@@ -133,6 +133,7 @@ class DrawnSchedule:
         """Return the index that was drawn for this choice, or 0."""
         index = self._taken.get(self._made, 0)
         self._made += 1
+        # The choices of a run are not known before it is made, so an index may be too large.
         return index % count
 
 
@@ -151,6 +152,7 @@ def finish(runner: Runner, execution: Execution, end: End | None = None) -> Run:
     steps: list[End] = [Runner.cancel, _terminate]
     if end is not None:
         steps.insert(0, end)
+    # Each step is taken only if the one before has not let it end.
     for step in steps:
         try:
             return runner.finish(execution)
@@ -234,6 +236,7 @@ def _histories(
     to_decide: bool,
     end: End | None,
 ) -> list[Event]:
+    # A list of few deviations instead of all choices, so that it shrinks to the simplest run.
     drawn = draw(st.lists(st.tuples(st.integers(0, _CHOICES), st.integers(1, 3)), max_size=6))
     simulation = Simulation(schedule=DrawnSchedule(dict(drawn)))
     arriving = [] if workflow is None else draw(_signals(workflow))
@@ -259,6 +262,7 @@ def _histories(
             execution = runner.start(workflow, *given, **named)
             events = list(finish(runner, execution, end).history)
         finally:
+            # Also if the run fails, because that is when the story is wanted.
             tell(story, runner)
     if not to_decide:
         return events

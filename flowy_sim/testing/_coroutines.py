@@ -25,12 +25,6 @@ _LOOK = 0.05
 """Simulated seconds between two looks of a strand that waits for an event."""
 
 
-def is_async(code: object) -> bool:
-    """Return whether code is a coroutine function, or a class whose instances are."""
-    called = getattr(code, "__call__", None)  # noqa: B004 - it may be a coroutine function.
-    return inspect.iscoroutinefunction(code) or inspect.iscoroutinefunction(called)
-
-
 class AsyncClient:
     """A client whose methods are coroutines, like those of aiobotocore.
 

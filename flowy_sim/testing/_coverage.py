@@ -166,6 +166,7 @@ def _sentence(met: Counter[str], never: Sequence[str]) -> str:
 def _grouped(outcomes: Sequence[str]) -> Iterator[str]:
     """Yield the outcomes, all time-outs together as one."""
     beginning = f"{TIMED_OUT} ("
+    # Only time-outs have their type in parentheses.
     time_outs = [each.removeprefix(beginning)[:-1] for each in outcomes if each[-1] == ")"]
     for outcome in outcomes:
         if outcome[-1] != ")":
@@ -222,6 +223,7 @@ class StubUsageRow(NamedTuple):
 
     def __add__(self, other: Any) -> StubUsageRow:
         """Return the usage of the same stub in two runs together."""
+        # A test may add cases in some runs only.
         most = max(self.cases, other.cases, key=len)
         both = zip(self.cases, other.cases, strict=False)
         cases = [(name, mine or theirs) for (name, mine), (_, theirs) in both]
@@ -292,6 +294,8 @@ class StubUsage:
         for row in self._rows.values():
             label = f"{row.name} {row.version}".rstrip()
             is_known = label in known.values() or row.kind == _ACTION
+            # A stub that is not used because its name is misspelled answers for nothing. That is
+            # worse than one that a run did not need.
             near = () if is_known else get_close_matches(row.name, known, 1)
             nearest = f"; the nearest that was called is {known[near[0]]}" if near else ""
             verb = "called: the test ended before" if row.kind == _ACTION else "used"

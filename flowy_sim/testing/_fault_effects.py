@@ -14,8 +14,9 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.lambda_functions import DeferredFunction, LambdaFunction, takes_context
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.regions import POLLS
-from flowy_sim.faults._fault import INJECTED, DeployedCode, FaultInjector, Killed, WorkerCall
+from flowy_sim.faults._fault import INJECTED, DeployedCode, Killed, WorkerCall
 from flowy_sim.faults._functions import TAKES
+from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._possible import raised, signal_inputs, signals
 from flowy_sim.testing._run import history, open_executions
@@ -90,9 +91,11 @@ class FaultEffects:
         started = attributes_of(events[task["startedEventId"] - 1])
         scheduled = attributes_of(events[started["scheduledEventId"] - 1])
         names = ["startToCloseTimeout", "scheduleToCloseTimeout"]
+        # With heartbeats that a worker sends on its own, it does not time out for lack of them.
         if self._worker_client.heartbeat is None:
             names.append("heartbeatTimeout")
         limits = [scheduled[name] for name in names if scheduled.get(name, "NONE") != "NONE"]
+        # A second later: at the same instant, it would be open which comes first.
         return 1 + min(map(int, limits)) if limits else _DEFAULT_TIMEOUT
 
     def choose(self, kind: str, count: int) -> int:
@@ -137,6 +140,7 @@ class FaultEffects:
     def _waiting_with_limit(self, call: WorkerCall) -> list[Any]:
         engine, request = self.simulation.engine(), call.request
         lists = engine.domains[request["domain"]].activity_lists
+        # Without a time-out that is pending, a task would wait forever.
         return [each for each in lists.waiting(request["taskList"]["name"]) if each.effect]
 
     def is_of_stubbed_child(self, call: WorkerCall) -> bool:
@@ -158,7 +162,7 @@ class FaultEffects:
             for attributes in [each.attributes(event_id)]
         ]
 
-    def signal_inputs(self, workflow_id: str, name: str) -> list[str]:
+    def signal_inputs(self, workflow_id: str, name: str) -> list[str | None]:
         """Return inputs that a signal can have, by the type that the workflow gives it."""
         hint, payloads, registry = Any, PLAIN, self._worker_pools.registry
         for each in self.simulation.engine().executions.values():
@@ -181,6 +185,7 @@ class FaultEffects:
         self._delayed_calls.clear()
         self._worker_client.late.clear()
         self._worker_pools.restart()
+        # The worker that has a turn dies with the others.
         if self._worker_client.worker:
             raise Killed("all workers are restarted")
 

@@ -16,7 +16,8 @@ from typing import Any
 from flowy._installation import install_command
 from flowy_sim.testing._coroutines import AsyncClient
 from flowy_sim.testing._loop_threads import LoopThread
-from flowy_sim.testing._loops import POLLED, LoopWorker, PollingCode, made, takes_client
+from flowy_sim.testing._loops import POLLED, LoopWorker
+from flowy_sim.testing._polling_code import PollingCode, made, takes_client
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, WorkerPool
 
@@ -84,6 +85,11 @@ class LoopPool(WorkerPool):
             }
         return list(self._threads.values())
 
+    @property
+    def last_call(self) -> str:
+        """The operation that the code has called last; may be empty."""
+        return self._alive[0].last_call if self._alive else ""
+
     def kill(self) -> None:
         """Replace the process: the loop and all its threads."""
         self.restart()
@@ -95,6 +101,10 @@ class LoopPool(WorkerPool):
     def is_ready_to_answer(self) -> bool:
         """Return whether the code polls while it holds a task, and may answer that one next."""
         return any(worker.is_ready_to_answer() for worker in self._loops())
+
+    def wants_turn(self) -> bool:
+        """Return whether the code can go on, whatever there is on task lists."""
+        return any(worker.wants_turn for worker in self._loops())
 
     def advice(self) -> str:
         """Return what to do about a loop that goes round and round; may be empty."""

@@ -24,14 +24,12 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy_sim._clients.in_process import Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
-from flowy_sim._engine.latency import Latency
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.clock import DEFAULT_START
 from flowy_sim._simulation.host import is_poll
 from flowy_sim._simulation.regions import DECISION_POLL
-from flowy_sim._simulation.waiters import Threads
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode
 from flowy_sim.testing._recorded_decisions import (
     Decided,
     RecordedTask,
@@ -42,6 +40,7 @@ from flowy_sim.testing._recorded_decisions import (
     sent_decision,
     side_by_side,
 )
+from flowy_sim.testing._replay_simulation import RecordedClock, ReplaySimulation
 from flowy_sim.testing._runner import DOMAIN, Runner
 
 _MOST_IDLE = 100
@@ -108,6 +107,7 @@ def replay_loop(
     __tracebackhide__ = True
     arguments = code, events, tolerance or Tolerance(), same_list, freeze
     run_id = f"replayed-run-{next(_numbers)}"
+    # Many histories come without IDs. A new run ID is safe: no table of the decider knows it.
     if not execution.run_id:
         return _replay(Execution(execution.workflow_id, run_id), *arguments)
     try:
@@ -129,10 +129,10 @@ def _replay(
 ) -> bool:
     """Replay a history under the IDs of an execution; see `replay_loop`."""
     __tracebackhide__ = True
-    replay = _Replay(events, execution, tolerance, same_list)
-    simulation = _ReplaySimulation(replay)
+    replay = Replay(events, execution, tolerance, same_list)
+    simulation = ReplaySimulation(replay)
     runner = Runner(simulation, freeze=freeze)
-    runner.turn_loop.clock_seen = _RecordedClock(replay, simulation)
+    runner.turn_loop.clock_seen = RecordedClock(replay, simulation)
     runner.loop(code)
     try:
         _present(replay, runner)
@@ -142,7 +142,7 @@ def _replay(
     return replay.presented > 0
 
 
-def _present(replay: _Replay, runner: Runner) -> None:
+def _present(replay: Replay, runner: Runner) -> None:
     """Give the decider one decision task after the other, until it makes another decision."""
     turn_loop, client = runner.turn_loop, runner.scheduler.client
     client.register_workflow_type(domain=DOMAIN, **_TYPE)
@@ -161,6 +161,8 @@ def _present(replay: _Replay, runner: Runner) -> None:
             opened = runner.simulation.engine().executions[started["runId"]]
             while opened.is_open and replay.goes_on():
                 instant = turn_loop.next_instant()
+                # What comes then is the time-out of the execution that only stands for the decision
+                # task.
                 is_last = instant is None or instant >= opened.started_at + 1000 * _YEAR
                 if not turn_loop.take_turn() and (is_last or not turn_loop.skip_time()):
                     break
@@ -170,7 +172,7 @@ def _present(replay: _Replay, runner: Runner) -> None:
                 return
 
 
-class _Replay:
+class Replay:
     """The answers to a decider that is replayed, and the comparison of its decisions.
 
     Args:
@@ -269,6 +271,7 @@ class _Replay:
         if operation == "GetWorkflowExecutionHistory" and self._task is not None:
             reply = self._events_page(members, 1, self._task.started_id)
             return {name: reply[name] for name in reply if name in ("events", "nextPageToken")}
+        # Deciders register and look up types before they poll. No history can answer that.
         if operation in _REGISTER or _ON_TYPES.fullmatch(operation):
             with suppress(Fault):
                 return self._call_on_types(operation, members)
@@ -288,8 +291,10 @@ class _Replay:
         if operation != _ANSWER:
             return {**members, "domain": DOMAIN}
         token = members["taskToken"]
+        # Another token is that of a task that has been given up.
         if token == self._token:
             self._compare(members.get("decisions") or [])
+        # Whatever it decides ends the short execution that stands for this decision task.
         return {"taskToken": token, "decisions": [_COMPLETE]}
 
     def received(self, operation: str, members: Reply, reply: Reply, simulated: datetime) -> Reply:
@@ -398,94 +403,6 @@ class _Replay:
                 side_by_side(task, got),
             )
         )
-
-
-class _RecordedClock:
-    """The clock that the decider sees: it shows the time at which a decision was made.
-
-    It goes on with the time of the simulation, in which the decider sleeps.
-
-    Args:
-        replay: what is replayed.
-        simulation: the simulation.
-    """
-
-    def __init__(self, replay: _Replay, simulation: Simulation) -> None:
-        self._replay = replay
-        self._simulation = simulation
-
-    @property
-    def now(self) -> datetime:
-        """The present instant."""
-        return self._replay.present(self._simulation.clock.now)
-
-    @property
-    def milliseconds(self) -> int:
-        """The present instant in milliseconds since 1970."""
-        return round(self.now.timestamp() * 1000)
-
-
-class _ReplaySimulation(Simulation):
-    """The simulation that the decider calls; it gets its answers from a history."""
-
-    def __init__(self, replay: _Replay) -> None:
-        super().__init__(latency=Latency.ZERO)
-        self.threads = _ReplayThreads(replay, self)
-
-
-class _ReplayThreads(Threads):
-    """The threads of a decider that is replayed."""
-
-    def __init__(self, replay: _Replay, simulation: Simulation) -> None:
-        super().__init__(simulation.host, simulation.threads.lock)
-        self._replay = replay
-        self._region = simulation.region
-
-    def call(
-        self,
-        operation: str,
-        request: Reply,
-        region: str,
-        poll_seconds: float,
-        exact: bool = False,
-    ) -> Reply:
-        """Carry out a call of the decider, or of the runner, whose polls do not wait."""
-        if poll_seconds == 0:
-            return super().call(operation, request, region, poll_seconds, exact)
-        sent = self._sent(operation, request)
-        if isinstance(sent, _Answer):
-            return sent
-        reply = super().call(operation, sent, self._region, poll_seconds, exact)
-        return self._received(operation, request, reply)
-
-    async def call_in_event_loop(
-        self,
-        operation: str,
-        request: Reply,
-        region: str,
-        poll_seconds: float,
-        exact: bool = False,
-    ) -> Reply:
-        """Carry out a call of a coroutine of the decider."""
-        sent = self._sent(operation, request)
-        if isinstance(sent, _Answer):
-            return sent
-        reply = await super().call_in_event_loop(operation, sent, self._region, poll_seconds, exact)
-        return self._received(operation, request, reply)
-
-    def _sent(self, operation: str, request: Reply) -> Reply:
-        """Return what to send to the simulation, or the answer from the history."""
-        with self.lock:
-            answer = self._replay.answer(operation, request)
-            return self._replay.sent(operation, request) if answer is None else _Answer(answer)
-
-    def _received(self, operation: str, request: Reply, reply: Reply) -> Reply:
-        with self.lock:
-            return self._replay.received(operation, request, reply, self.host.clock.now)
-
-
-class _Answer(dict[str, Any]):
-    """The answer to a call, which the history gives."""
 
 
 def _timed(event: Mapping[str, Any]) -> Event:

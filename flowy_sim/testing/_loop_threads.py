@@ -5,8 +5,8 @@ on only when it has the turn: where it polls, sleeps, or waits for an event, a q
 another thread, it gives the turn back and stays there. So the calls of a worker with threads come
 in an order that the schedule chooses, and faults strike them as they strike those of a loop.
 
-A thread that waits for anything else, such as a socket or a lock, keeps nobody waiting: after a
-moment the others go on, and it takes turns again from its next call.
+A thread that waits for anything else, such as a socket or a lock, does not keep other workers
+waiting: after a moment the others go on, and it takes turns again from its next call.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LoopThread(LoopWorker):
         process: the loop whose process it belongs to.
         client: the client of all workers.
         threads: the threads of the simulation.
-        note_crash: called with a description if a fault ends the thread.
+        note_accident: called with a description if a fault ends the thread.
 
     Attributes:
         number: its number among the threads of the process, from 1.
@@ -69,7 +69,7 @@ class LoopThread(LoopWorker):
         process: LoopWorker,
         client: WorkerClient,
         threads: Threads,
-        note_crash: Callable[[str], None],
+        note_accident: Callable[[str], None],
     ) -> None:
         self.lists: list[PolledList] = []
         super().__init__(thread.run, client, self.lists)
@@ -82,7 +82,7 @@ class LoopThread(LoopWorker):
         self._thread = thread
         self._process = process
         self._threads = threads
-        self._note_crash = note_crash
+        self._note_accident = note_accident
         self._wants_turn = False
         self._is_awaited = False
         self._is_killed = False
@@ -97,6 +97,11 @@ class LoopThread(LoopWorker):
     def process(self) -> LoopWorker:
         """The loop that has started it, or the thread that has."""
         return self._process
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether the thread waits for nothing but its turn."""
+        return self._wants_turn
 
     def start(self, starter: LoopWorker, really_start: Callable[[], None]) -> None:
         """Start the thread, and let it go on until it makes a call or waits for something."""
@@ -221,7 +226,7 @@ class LoopThread(LoopWorker):
             late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
             if not late and not is_injected(error):
                 raise
-            self._note_crash(f"{self._client.worker} crashes: {type(error).__name__}")
+            self._note_accident(f"{self._client.worker} crashes: {type(error).__name__}")
         finally:
             self._client.leave_thread()
             with self._lock:

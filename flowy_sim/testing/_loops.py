@@ -28,17 +28,15 @@ import inspect
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar, copy_context
+from hashlib import blake2b
 from math import inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from flowy._client import SwfClient
-from flowy.errors import ConfigurationError
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._coroutines import (
     AsyncClient,
     await_in_strand,
-    is_async,
     no_running_event_loop,
     place_of_spinning,
     run_in_event_loop,
@@ -48,6 +46,7 @@ from flowy_sim.testing._coroutines import (
     sleep_in_event_loop,
 )
 from flowy_sim.testing._killed_loops import abandon, discard, keep, release
+from flowy_sim.testing._polling_code import PollingCode, is_async, made, takes_client
 from flowy_sim.testing._watchdog import BLOCKED_SECONDS
 from flowy_sim.testing._worker_pool import PolledList
 
@@ -57,16 +56,13 @@ if TYPE_CHECKING:
     from flowy_sim.testing._loop_threads import LoopThread
     from flowy_sim.testing._worker_client import WorkerClient
 
-PollingCode = Callable[..., object]
-"""Code that polls with an SWF client and works on the tasks, once or in a loop."""
-
 _END = "end of the turn"
 
 _MOST_SPINS = 20_000
 """How often an event loop goes round without a call until it waits for something to change."""
 
 _SPINS = 1_000
-"""The same, after each change, as long as it makes no call. After so many, others get a turn."""
+"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
@@ -112,6 +108,7 @@ class LoopWorker:
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
         self._own_client = client.client_of_loop()
         self._code = made(code, self._own_client)
+        # An instance may keep something from call to call; a function is assumed not to.
         self._keeps_state = self._code is not code
         self._client = client
         self._lists = lists
@@ -131,7 +128,7 @@ class LoopWorker:
         self.last_call = ""
         self.spins_in = ""
         self._failure: BaseException | None = None
-        self._digest = 0
+        self._digest = blake2b(digest_size=8)
         self.answers: list[object] = []
         self.threads: list[LoopThread] = []
         self._started = 0
@@ -140,6 +137,11 @@ class LoopWorker:
     def process(self) -> LoopWorker:
         """The loop to whose process this code belongs: this one."""
         return self
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether the code has not begun yet."""
+        return self._is_new
 
     def next_thread(self) -> int:
         """Return the number of the next thread."""
@@ -175,6 +177,7 @@ class LoopWorker:
         polling = [pause for pause in self._pauses if pause.polled is not None]
         if not held or not polling:
             return False
+        # Once for each task: the loop may be polling ahead without end.
         self._held.clear()
         self._stranger = polling[0]
         return True
@@ -189,6 +192,7 @@ class LoopWorker:
 
         self._is_new = False
         current = self._greenlet
+        # The loop has returned, so it is called again.
         if current is None:
             self._release(self._pauses[0])
             self._pauses = []
@@ -230,17 +234,17 @@ class LoopWorker:
             with no_running_event_loop():
                 discard(abandoned, loops)
 
-    def digest(self) -> int:
-        """Return a number that is the same if the loop has received the same answers.
+    def digest(self) -> tuple[object, ...]:
+        """Return what is the same, in any process, if the loop has received the same answers.
 
         It differs, too, if the code has not been started yet, or waits elsewhere.
         """
         for each in self.answers:
-            self._digest = hash((self._digest, repr(_without_ids(each))))
+            self._digest.update(repr(_without_ids(each)).encode(errors="backslashreplace"))
         self.answers.clear()
         polled = tuple(pause.polled for pause in self._pauses)
         threads = tuple(thread.state() for thread in self.threads)
-        return hash((self._digest, self._is_new, polled, self._wakes_at, threads))
+        return self._digest.digest(), self._is_new, polled, self._wakes_at, threads
 
     # Called by the code, in its greenlet
 
@@ -252,6 +256,7 @@ class LoopWorker:
         self._note_list(polled)
         pause = Pause(polled)
         others, self._pauses = self._pauses, [pause]
+        # After a task, the turn ends at the next poll, so that other workers get theirs.
         while self._client.received or not self._may_be_answered(pause):
             self._suspend()
         self._pauses = others
@@ -345,6 +350,7 @@ class LoopWorker:
     def fail(self, error: BaseException) -> None:
         """Note that a call of the code fails: if a fault has struck a poll, it may poll again."""
         self.answers.append(type(error).__name__)
+        # Code that meets an error usually polls again, and then must not wait for a change.
         if is_injected(error):
             self._gone_on += 1
 
@@ -419,9 +425,10 @@ class LoopWorker:
         abandon([loop for loop in self._event_loops if not loop.is_closed()])
         self._event_loops = []
         self._pauses = [Pause(None)]
+        # It begins from scratch, so what it received before makes no difference any more.
         if not self._keeps_state and not self.threads:
             self.answers.clear()
-            self._digest = 0
+            self._digest = blake2b(digest_size=8)
 
     def _note_list(self, polled: PolledList) -> None:
         if polled not in self._lists:
@@ -433,6 +440,7 @@ class LoopWorker:
         if self._client.received:
             return False
         waiting = self._client.waiting()
+        # Several coroutines may poll the list. The schedule chooses which of them gets the task.
         found = [pause for pause in self._pauses if pause.polled in waiting]
         if found:
             self._gone_on += 1
@@ -478,14 +486,6 @@ class LoopWorker:
         return None
 
 
-def made(code: PollingCode, client: SwfClient) -> PollingCode:
-    """Return the code of a new worker: an instance, if it is a class."""
-    if not isinstance(code, type):
-        return code
-    instance: PollingCode = code(client) if takes_client(code) else code()
-    return instance
-
-
 def _without_ids(answer: Any) -> Any:
     """Return an answer without what differs between equal runs: tokens and run IDs."""
     if isinstance(answer, dict):
@@ -500,30 +500,3 @@ def _without_ids(answer: Any) -> Any:
 
 
 _IDS = frozenset({"ResponseMetadata", "taskToken", "runId", "nextPageToken"})
-
-
-def takes_client(code: PollingCode) -> bool:
-    """Return whether code must be called with a client.
-
-    A parameter with a default is an option of the code, such as ``main(argv=None)``; code with
-    such a parameter makes its client itself if it gets none.
-
-    Raises:
-        ConfigurationError: it must be called with something else, too.
-    """
-    try:
-        parameters = inspect.signature(code).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    required = [each for each in parameters if each.default is each.empty and _is_single(each)]
-    if len(required) > 1 or any(each.kind is each.KEYWORD_ONLY for each in required):
-        raise ConfigurationError(
-            f"code that polls with its own loop is called with a client or with nothing, but "
-            f"{getattr(code, '__name__', code)!s} needs {' and '.join(map(str, required))}; give "
-            "the other values, for example with functools.partial"
-        )
-    return bool(required)
-
-
-def _is_single(parameter: inspect.Parameter) -> bool:
-    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)

@@ -24,7 +24,7 @@ from typing import Any
 from uuid import UUID
 
 from flowy._call_sites import is_flowy
-from flowy._determinism.code_check import called_in, source_of
+from flowy._determinism.source_names import called_in, source_of
 from flowy._payloads.hints import converter
 from flowy.errors import SerializationError
 from flowy.payloads import Payloads
@@ -246,11 +246,16 @@ def _evaluated(hint: ast.expr, variables: Mapping[str, Any]) -> Any:
         return Any
 
 
-def signal_inputs(hint: Any, payloads: Payloads) -> list[str]:
-    """Return inputs of a signal of a type: those of its values, and malformed ones."""
+def signal_inputs(hint: Any, payloads: Payloads) -> list[str | None]:
+    """Return inputs of a signal of a type: those of its values, and then malformed ones.
+
+    If the type is not known, the first one is None, for a signal without an input.
+    """
     what = "a signal"
     values = [] if hint is Any else possible_values(hint)
-    found = [payloads.encode_value(what, value) for value in values]
+    found: list[str | None] = [payloads.encode_value(what, value) for value in values]
+    if not found:
+        found.append(None)
     convert = converter(hint)
     for text in _MALFORMED:
         try:

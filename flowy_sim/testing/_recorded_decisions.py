@@ -10,24 +10,11 @@ from typing import Any, NamedTuple
 from flowy._determinism.causes import Reason
 from flowy_sim._clients.in_process import Reply
 from flowy_sim._engine.model import decision_attributes_key, decision_members
+from flowy_sim._engine.registered_types import ACTIVITY, DEFAULTS, WORKFLOW
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import EVENTS, attributes_of
 
-_DEFAULTS = frozenset(
-    {
-        "childPolicy",
-        "executionStartToCloseTimeout",
-        "heartbeatTimeout",
-        "lambdaRole",
-        "scheduleToCloseTimeout",
-        "scheduleToStartTimeout",
-        "startToCloseTimeout",
-        "tagList",
-        "taskList",
-        "taskPriority",
-        "taskStartToCloseTimeout",
-    }
-)
+_DEFAULTS = frozenset({*DEFAULTS[ACTIVITY], *DEFAULTS[WORKFLOW], "tagList"})
 """The members of a decision for which the type, or the execution, can have a default."""
 
 

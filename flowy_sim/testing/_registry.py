@@ -149,6 +149,7 @@ class Registry:
         types += [
             cls.flowy_type for key, cls in self.activities.items() if (ACTIVITY, key) not in bare
         ]
+        # In a new domain there is nothing to compare with, which saves half of the calls.
         if is_new and self._stub_dispatch is not None:
             self._register_all(self._stub_dispatch.simulation, types)
         else:
@@ -160,6 +161,7 @@ class Registry:
             try:
                 self._register(each)
             except Exception as error:
+                # An earlier run in this domain, or the code under test, has registered it.
                 if fault_code(error) != "TypeAlreadyExistsFault":
                     raise
 

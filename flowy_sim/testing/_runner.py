@@ -17,11 +17,12 @@ from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.clock import in_seconds
 from flowy_sim._simulation.stub_answers import stub_payloads
 from flowy_sim._simulation.stubs import Stubs
-from flowy_sim.faults._fault import InjectedFault, checked_faults
+from flowy_sim.faults._fault import InjectedFault
+from flowy_sim.faults._injector import checked_faults
 from flowy_sim.testing._finisher import Finisher
 from flowy_sim.testing._invariants import Invariants
 from flowy_sim.testing._loop_pools import check_greenlet
-from flowy_sim.testing._loops import PollingCode, takes_client
+from flowy_sim.testing._polling_code import PollingCode, takes_client
 from flowy_sim.testing._registry import Sources, activities_in, workflows_in
 from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler

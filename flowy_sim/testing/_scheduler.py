@@ -24,12 +24,8 @@ from flowy_sim._events.schema import attributes_of
 from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.virtual_sleep import really_sleep
-from flowy_sim.faults._fault import (
-    FaultInjector,
-    FaultTable,
-    OnStrike,
-    is_injected,
-)
+from flowy_sim.faults._fault import is_injected
+from flowy_sim.faults._injector import FaultInjector, FaultTable, OnStrike
 from flowy_sim.testing._delayed_calls import DelayedCalls
 from flowy_sim.testing._fault_effects import PATCH, FaultEffects, StrikableFunctions
 from flowy_sim.testing._loop_pools import LoopPool
@@ -108,7 +104,8 @@ class Scheduler:
         self.fault_injector.on_over = self._disturbed_until
         effects.on_delay = self._disturbed_until
         self.worker_client.fault_injector = self.fault_injector
-        self.worker_client.note_crash = on_fault
+        self.worker_client.note_accident = on_fault
+        self.worker_client.can_others_go_on = self._can_others_go_on
         if self.fault_injector.strikes_functions:
             functions = StrikableFunctions(simulation.lambdas, self.fault_injector)
             simulation.engine().lambdas = functions
@@ -177,6 +174,16 @@ class Scheduler:
         self._next = chosen + 1  # It may start a thread, which comes next then.
         self._run_once(pools[chosen])
         return True
+
+    def _can_others_go_on(self) -> bool:
+        """Return whether there is a task to take, or code that could go on where it is.
+
+        What else loops wait for must be looked at between two turns only.
+        """
+        pools = self.worker_pools.pools
+        return bool(self.worker_client.waiting()) or any(
+            isinstance(pool, LoopPool) and pool.wants_turn() for pool in pools
+        )
 
     def _wait_for_threads(self, changes: int) -> bool:
         """Wait while threads that poll loops have started compute.
@@ -253,9 +260,9 @@ class Scheduler:
         late = isinstance(error, Exception) and fault_code(error) == "UnknownResourceFault"
         is_answer = getattr(error, "operation_name", None) not in POLLS
         client = self.worker_client
-        return is_injected(error) or (
-            late and is_answer and (bool(client.polled) or client.is_late)
-        )
+        is_known = is_answer and (bool(client.polled) or client.is_late)
+        # After a fault, the task may be gone. Its pages can't be read either, and that is a poll.
+        return is_injected(error) or (late and (is_known or self.disturbances > 0))
 
     def _replace(self, pool: WorkerPool, name: str, error: BaseException | None) -> None:
         if isinstance(error, Exception):

@@ -104,6 +104,7 @@ class WorkerSetup:
         try:
             self._scheduler.simulation.call("RegisterDomain", request)
         except Fault as fault:
+            # The test may have registered it.
             if fault.code != "DomainAlreadyExistsFault":
                 self._client.register_domain(**request)  # It raises the error of a client.
             return False
@@ -151,6 +152,7 @@ def chosen_arguments(
     if arguments is not True:
         chosen: StartArguments = choose("the arguments", [given, *_examples_of(arguments)])
         return chosen
+    # Without `self`.
     names = list(signature(run).parameters.values())[1:]
     try:
         hints = typing.get_type_hints(run)
@@ -210,6 +212,7 @@ def _examples(strategy: Any) -> tuple[Any, ...]:
         suppress_health_check=list(HealthCheck),
     )
     draws: Any = given(strategy)
+    # Always the same ones, because the choices that repeat a run are numbers of examples.
     seeded: Any = seed(0)
     seeded(quiet(draws(found.append)))()
     return tuple(found)
@@ -317,6 +320,7 @@ class Starter:
             cause = error.__cause__
             if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
                 raise
+        # The deciders may register the type before they first poll.
         while self._turn_loop.take_turn():
             pass
         self._check_not_elsewhere(name, str(named[1]))

@@ -34,7 +34,7 @@ from flowy_sim._events.schema import (
     attributes_of,
 )
 from flowy_sim._events.spans import milliseconds
-from flowy_sim.testing._histories import LoadedHistory
+from flowy_sim.testing._history_files import LoadedHistory
 
 _REASON = re.compile(r"(?P<type>[A-Za-z_]\w*): (?P<message>.*)", re.DOTALL)
 

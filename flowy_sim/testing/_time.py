@@ -49,7 +49,7 @@ _MOST_EXPLAINED = 5
 
 _MOST_RESTARTS = 1_000
 _RESTARTS_WITHIN = 60_000
-"""An execution that starts this often within so many simulated milliseconds never ends."""
+"""An execution that starts this often within this many simulated milliseconds never ends."""
 
 
 class EndlessRestartsError(AssertionError):
@@ -165,6 +165,7 @@ class TurnLoop:
             if skipped and not self._arrives_just_before(min(instants), calls == happens):
                 self._clock.advance(max(0, min(instants) - self._clock.milliseconds) / 1000)
         self.follow_clock()
+        # Events first: a delayed call may be an action of the test that looks at them.
         self._event_feed.publish()
         self._scheduler.delayed_calls.run_due()
         return skipped
@@ -242,8 +243,10 @@ class TurnLoop:
         if calls is None:
             self._check_not_rescheduling(execution)
         if calls is None and (happens is None or happens >= self._times_out(execution)):
+            # A signal that is certain to arrive, for example, arrives now at the latest.
             if self._scheduler.fault_injector.last_resort():
                 return
+            # On a clock that runs, another thread may be about to do something.
             if self._clock.runs and self._simulation.threads.another_can_call():
                 self.skip_time()
                 return
@@ -284,6 +287,7 @@ class TurnLoop:
         if since_check < _LONGEST_RESCHEDULING:
             return
         self._checked_at = self._clock.milliseconds
+        # The last event is at hand, and often decides; the history is read only if it does not.
         if found.event_type(len(found)) not in _RESCHEDULING:
             return
         client, domain = self._scheduler.client, self._scheduler.domain
@@ -295,8 +299,12 @@ class TurnLoop:
         if (
             len(ended) < _LEAST_RESCHEDULED
             or any(event["eventType"] not in _RESCHEDULING for event in recent)
+            # A worker has taken one of the tasks, so it is not for lack of workers that they time
+            # out.
             or any(attributes_of(event).get("startedEventId") for event in ended)
+            # A stub may let them time out on purpose.
             or any(self._is_stubbed(task["activityType"]) for task in tasks)
+            # Another execution may yet bring a change.
             or len(open_executions(client, domain, 2)) > 1
         ):
             return
@@ -427,6 +435,7 @@ class Restarts:
         executions = self._engine.executions
         if len(executions) == self._seen:
             return
+        # They are in the order of their starts, so only the new ones are looked at.
         for each in islice(executions.values(), self._seen, None):
             runs = self._runs.setdefault((each.domain.name, each.workflow_id), [])
             runs.append(each.started_at)

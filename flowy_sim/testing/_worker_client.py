@@ -25,7 +25,8 @@ from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
-from flowy_sim.faults._fault import CHECKPOINT, FaultInjector, WorkerCall
+from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
+from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._loop_threads import LoopThread
 from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._watchdog import Watchdog
@@ -36,6 +37,13 @@ LOOK = 0.005
 
 GRACE = 4
 """The number of looks for which such a thread counts as busy although it does not compute."""
+
+
+_SEVERAL = 2
+"""The fewest threads or loops of which one can overtake another."""
+
+_MOMENT = 0.001
+"""The simulated seconds for which a coroutine is overtaken; each call takes as long."""
 
 
 class HeldAnswer(NamedTuple):
@@ -77,6 +85,8 @@ class WorkerClient(Client):
         heartbeat: the number of seconds between two heartbeats of the current work; None for none.
         refusal: the error with which the service refused an answer, unless the task was gone.
         late: the tasks that a fault has delayed and that can be delivered now, by list.
+        loops: the number of poll loops.
+        can_others_go_on: returns whether another worker could take a turn now.
         polled: the lists that were polled in this turn.
         is_late: whether an answer that a fault has delayed was sent in this turn.
         received: the tasks that these polls returned.
@@ -89,7 +99,8 @@ class WorkerClient(Client):
     assign_answers: Callable[[Reply, Reply], Reply | None]
     wake_after: Callable[[float], tuple[int, int]]
     cancel_sleep: Callable[[int], None]
-    note_crash: Callable[[str], None]
+    note_accident: Callable[[str], None]
+    can_others_go_on: Callable[[], bool]
 
     def __init__(
         self,
@@ -111,6 +122,7 @@ class WorkerClient(Client):
         self._on_task = on_task
         self._on_answer = on_answer
         self.late: dict[PolledList, deque[Reply]] = {}
+        self.loops = 0
         self.begin_turn("")
 
     def begin_turn(self, worker: str, task: Reply | None = None) -> None:
@@ -233,7 +245,15 @@ class WorkerClient(Client):
         if self.sleeps() and _is_poll(operation, request):
             assert self.loop is not None
             await self.loop.poll_in_event_loop(self._polled_list(operation, request, region))
-        return self._intercept(self._call_now, operation, request, region)
+        elif self.sleeps() and self._is_overtaken(operation):
+            await asyncio.sleep(_MOMENT)
+        reply = self._intercept(self._call_now, operation, request, region)
+        late = self.held
+        if late is None or not self.sleeps():
+            return reply
+        self.held = None
+        await asyncio.sleep(late.takes)
+        return self._intercept(partial(self._call_late, late), operation, request, region)
 
     def _assign_in_thread(self, operation: str, request: Reply, region: str) -> None:
         """Let stubs answer what a thread that a poll loop has started is about to decide.
@@ -282,8 +302,8 @@ class WorkerClient(Client):
         self._has_turn()
         starter = self.loop
         assert isinstance(starter, LoopWorker)
-        started = LoopThread(thread, starter.process, self, threads, self.note_crash)
-        self._is_calling = True  # Waiting for its start is no wait of the loop.
+        started = LoopThread(thread, starter.process, self, threads, self.note_accident)
+        self._is_calling = True  # The loop does not wait while it waits for its start.
         try:
             started.start(starter, really_start)
         finally:
@@ -312,7 +332,7 @@ class WorkerClient(Client):
             self._unused_since = before and really_monotonic()
 
     def unused_seconds(self) -> float:
-        """Return for how many real seconds no worker has had a chance of a turn."""
+        """Return for how many real seconds no worker has been able to take a turn."""
         since = self._unused_since
         return 0 if since is None else really_monotonic() - since
 
@@ -382,6 +402,8 @@ class WorkerClient(Client):
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
             self.loop.poll(self._polled_list(operation, arguments, region))
+        elif self._is_overtaken(operation):
+            self.loop.sleep(0, None)
         reply = self._call_now(operation, arguments, region)
         late = self.held
         if late is None or not self.virtual_sleep:
@@ -389,8 +411,32 @@ class WorkerClient(Client):
         # The code is in its call until the answer has arrived, or was refused.
         self.held = None
         self.loop.sleep(late.takes, None)
+        return self._call_late(late, operation, arguments, region)
+
+    def _call_late(self, late: HeldAnswer, operation: str, _: Reply, region: str) -> Reply:
         self.is_late = True
         return self._made(operation, region, partial(self._respond, late.call))
+
+    def _is_overtaken(self, operation: str) -> bool:
+        """Return whether others go on before a call is made: the schedule chooses.
+
+        So what the code has read before may be out of date, as in "check, then act". Threads can
+        be overtaken at any call. For loops of one thread, only calls count that no task belongs to:
+        no worker but this one makes calls about its task.
+        """
+        assert self.loop is not None
+        if not self.virtual_sleep or operation in POLLS:
+            return False
+        if len(self.loop.process.threads) < _SEVERAL and (
+            self.loops < _SEVERAL or operation.startswith(("Respond", "RecordActivity"))
+        ):
+            return False
+        if not self.can_others_go_on():
+            return False
+        if not self.choose("a call is overtaken", 2):
+            return False
+        self.note_accident(f"{self.worker}: others go on before its call of {operation}")
+        return True
 
     def _call_now(self, operation: str, arguments: Reply, region: str) -> Reply:
         return self._made(operation, region, partial(self._make_call, operation, arguments, region))
@@ -524,8 +570,8 @@ def advice_on_region(own: str, other: str) -> str:
     """Return how to run everything in the region that the code calls."""
     return (
         f"everything else runs in the region {own!r}; to run it in that of the code, use "
-        f"@pytest.mark.swf(region={other!r}) or Simulation(region={other!r}), or set "
-        f"AWS_DEFAULT_REGION={other}"
+        f"@pytest.mark.swf(region={other!r}), Simulation(region={other!r}) or --region {other}, or "
+        f"set AWS_DEFAULT_REGION={other}"
     )
 
 

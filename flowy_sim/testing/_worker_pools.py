@@ -30,9 +30,8 @@ from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.virtual_sleep import virtual_sleep
 from flowy_sim.faults._fault import DeployedCode
-from flowy_sim.testing._coroutines import is_async
 from flowy_sim.testing._loop_pools import AsyncLoops, LoopPool
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode, is_async
 from flowy_sim.testing._registry import Registry, proxies, task_lists
 from flowy_sim.testing._worker_client import WorkerClient
 from flowy_sim.testing._worker_pool import PolledList, PollingWorker, WorkerPool
@@ -131,6 +130,7 @@ class WorkerPools:
         ]
         deciders = [(DECISION_POLL, name) for name in dict.fromkeys(decision_lists)]
         workers = [(ACTIVITY_POLL, name) for name in dict.fromkeys(activity_lists)]
+        # New activities alone need no new deciders, and new workflows no new workers.
         if prefix and not newer.workflows:
             deciders = []
         if prefix and not newer.activities:
@@ -150,8 +150,10 @@ class WorkerPools:
 
         self._report_code([code])
         self._loop_names[name] = is_async(code)
+        self._client.loops += 1
         with mock_swf(self._simulation):  # A class may make its client when it is instantiated.
             if not is_async(code):
+                # Looked up at each start, so that a loop that is restarted runs what was deployed.
                 self._add_loop_pool(lambda: self.deployed.loops.get(name, code), name)
                 return
             if self._async_loops is None:
@@ -259,6 +261,7 @@ class WorkerPools:
 
     def replace(self, pool: WorkerPool, name: str) -> None:
         """Replace a worker that has died. What it kept in memory is lost."""
+        # All deciders share what is suspended, so all of it is lost.
         pool.replace(name)
         self.suspended.clear()
         self._log_restart(name)
@@ -306,6 +309,7 @@ class WorkerPools:
         """
         newer, self._newer_pools = self._newer_pools, []
         if not newer_stay:
+            # Kept, because one that works on a task still answers it.
             self._stopped += newer
             return
         self.deployed.update(self._newer)
@@ -438,7 +442,7 @@ class ReplayingDeciders(SuspendedExecutions):
         """Decide what an execution does next; see `SuspendedExecutions.decide`."""
         news = list(news)
         length: int = news[-1]["eventId"] if news else 0
-        if length < SHORT:  # It will be replayed the next time, too: suspending it is no use.
+        if length < SHORT:  # It will be replayed the next time, too: suspending it saves nothing.
             return decide(workflow, history(), payloads, execution)
         if length >= GROWTH * self._replayed.get(execution.run_id, 0):
             self.forget(execution)

@@ -40,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from flowy_sim._events.history import files
 from flowy_sim.verify._comparison import EventDifference, Verdict
 from flowy_sim.verify._recording import Recording, read, read_file
 from flowy_sim.verify._redrive import Redrive
@@ -90,13 +91,11 @@ def verify_paths(*paths: Path) -> Iterator[Verdict]:
         One verdict for each file, in the order of the paths and of names. If a file cannot be read
         or verified, the verdict has an ``error``, and the next file follows.
     """
-    for path in paths:
-        for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
-            name = str(file.relative_to(path)) if path.is_dir() else file.name
-            try:
-                yield verify(read_file(file), name)
-            except MalformedHistoryError as error:
-                yield Verdict(name, 0, 0, None, str(error))
-            except Exception as error:
-                unexpected = f"It cannot be read: {type(error).__name__}: {error}."
-                yield Verdict(name, 0, 0, None, unexpected)
+    for name, file in files(*paths):
+        try:
+            yield verify(read_file(file), name)
+        except MalformedHistoryError as error:
+            yield Verdict(name, 0, 0, None, str(error))
+        except Exception as error:
+            unexpected = f"It cannot be read: {type(error).__name__}: {error}."
+            yield Verdict(name, 0, 0, None, unexpected)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from flowy_sim._engine.start import STARTED_WITH
 from flowy_sim.verify._instants import Plan
 from flowy_sim.verify._others import FIRST_DECIDED, Action, FakeChild, OtherExecution, Senders
 from flowy_sim.verify._recording import Event, Recording
@@ -18,16 +19,8 @@ from flowy_sim.verify._registrations import requirement
 from flowy_sim.verify._simulation import SimulatedDomain
 from flowy_sim.verify._steps import decision, without_nulls
 
-_SETTINGS = (
-    "childPolicy",
-    "executionStartToCloseTimeout",
-    "input",
-    "lambdaRole",
-    "tagList",
-    "taskList",
-    "taskPriority",
-    "taskStartToCloseTimeout",
-)
+#: What an execution passes on if it continues as a new one; its type stays the same.
+_PASSED_ON = [name for name in STARTED_WITH if name != "workflowType"]
 
 
 class FakeExecutions:
@@ -118,7 +111,7 @@ class FakeExecutions:
         first_run = self._simulation.open_run(self._recording.workflow_id)
         if first_run is not None:
             self._simulation.run_ids.bind(started["continuedExecutionRunId"], first_run)
-        given = {name: started[name] for name in _SETTINGS if started[name] is not None}
+        given = {name: started[name] for name in _PASSED_ON if started[name] is not None}
         given["workflowTypeVersion"] = started["workflowType"]["version"]
         other = OtherExecution(self._recording.workflow_id, started["continuedExecutionRunId"])
         decisions = self._senders.decisions(other)
@@ -256,6 +249,5 @@ def _request(recording: Recording) -> dict[str, Any]:
         request: dict[str, Any] = without_nulls(recording.start)
         request.pop("domain", None)
         return request
-    given = {name: started[name] for name in _SETTINGS if started[name] is not None}
-    given["workflowType"] = started["workflowType"]
+    given = {name: started[name] for name in STARTED_WITH if started[name] is not None}
     return given | {"workflowId": recording.workflow_id}

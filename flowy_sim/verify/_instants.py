@@ -145,15 +145,21 @@ def _intervals(recording: Recording, steps: Sequence[Step]) -> Iterator[Interval
                 if started is not None and kind == "HEARTBEAT":
                     yield from intervals_of(started, ended, event["heartbeatTimeout"], True, False)
             case "StartChildWorkflowExecutionInitiated" if started and ended and kind is not None:
-                same = started["workflowExecution"] == ended["workflowExecution"]
-                if same or recording.lost.run_ids:
-                    start, timeout = links.missed(event.id) or event, event[_CHILD_TIMEOUT]
-                else:
-                    # A later run of the child timed out, after one second or more.
-                    start, timeout = links.last_seen(event.id), "1"
-                for interval in intervals_of(start, ended, timeout, True, False):
+                begin, timeout = _run_of_child(recording, links, event, started, ended)
+                for interval in intervals_of(begin, ended, timeout, True, False):
                     # It started after that event, not at the same time.
                     yield replace(interval, milliseconds=interval.milliseconds + 1)
+
+
+def _run_of_child(
+    recording: Recording, links: Links, initiated: Event, started: Event, ended: Event
+) -> tuple[Event, object]:
+    """Return the last event before the run of a child that timed out, and its time-out."""
+    same = started["workflowExecution"] == ended["workflowExecution"]
+    if same or recording.lost.run_ids:
+        return links.missed(initiated.id) or initiated, initiated[_CHILD_TIMEOUT]
+    # A later run of the child timed out, after one second or more.
+    return links.last_seen(initiated.id), "1"
 
 
 class Plan:

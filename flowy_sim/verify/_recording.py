@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flowy_sim._engine.model import event_attributes_key, service_model
+from flowy_sim._events.history import documents
 from flowy_sim.verify._shapes import (
     MalformedHistoryError,
     check_extras,
@@ -115,40 +115,18 @@ class Recording:
 
 
 def read_file(path: Path) -> Recording:
-    """Read a history from a JSON file.
-
-    The file may be in UTF-8, UTF-16 or UTF-32, with or without a byte-order mark: Windows
-    PowerShell writes UTF-16 when it redirects output. It may contain several documents, one after
-    another, which are the pages of the history.
+    """Read a history from a JSON file; see `documents`.
 
     Raises:
         MalformedHistoryError: the file does not contain a history that can be verified.
     """
     try:
-        data = path.read_bytes()
-        documents = list(_documents(data.decode(json.detect_encoding(data))))
+        found = documents(path)
     except OSError as error:
         raise MalformedHistoryError(f"It cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MalformedHistoryError(f"It is not JSON: {error}.") from None
-    return read(documents[0] if len(documents) == 1 else documents, path.name)
-
-
-def _documents(text: str) -> Iterator[Any]:
-    """Yield the JSON documents of a text.
-
-    Raises:
-        ValueError: it has none, or something else.
-    """
-    decoder, end = json.JSONDecoder(), len(text.rstrip())
-    at = len(text) - len(text.lstrip())
-    while True:
-        document, at = decoder.raw_decode(text, at)
-        yield document
-        while at < end and text[at].isspace():
-            at += 1
-        if at >= end:
-            return
+    return read(found[0] if len(found) == 1 else found, path.name)
 
 
 def read(document: object, name: str = "history") -> Recording:

@@ -307,7 +307,10 @@ class Redrive:
         if not self._run_id:
             return []
         workflow_id = self._recording.workflow_id
-        return self._simulation.events_after(workflow_id, self._run_id, self.agreed)
+        try:
+            return self._simulation.events_after(workflow_id, self._run_id, self.agreed)
+        except Fault:  # It closed longer ago than closed executions are kept.
+            return []
 
 
 def _difference(event: Event, field: str, recorded: Any, got: Any) -> DifferenceFound:

@@ -6,32 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flowy_sim._engine.registered_types import DEFAULTS
 from flowy_sim.verify._recording import Event, Recording
 from flowy_sim.verify._steps import ANY_SETTINGS, attributes_of, undefined_setting
 
 REGISTERED = "REGISTERED"
 DEPRECATED = "DEPRECATED"
 MISSING = "MISSING"
-
-#: The member of a type's registration with the default of each setting.
-_DEFAULTS = {
-    "Activity": {
-        "heartbeatTimeout": "defaultTaskHeartbeatTimeout",
-        "scheduleToCloseTimeout": "defaultTaskScheduleToCloseTimeout",
-        "scheduleToStartTimeout": "defaultTaskScheduleToStartTimeout",
-        "startToCloseTimeout": "defaultTaskStartToCloseTimeout",
-        "taskList": "defaultTaskList",
-        "taskPriority": "defaultTaskPriority",
-    },
-    "Workflow": {
-        "childPolicy": "defaultChildPolicy",
-        "executionStartToCloseTimeout": "defaultExecutionStartToCloseTimeout",
-        "lambdaRole": "defaultLambdaRole",
-        "taskList": "defaultTaskList",
-        "taskPriority": "defaultTaskPriority",
-        "taskStartToCloseTimeout": "defaultTaskStartToCloseTimeout",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +104,13 @@ def requirement(
     if cause.endswith("_TYPE_DEPRECATED"):
         return Requirement(kind, name, version, DEPRECATED)
     open_settings = {
-        setting: member for setting, member in _DEFAULTS[kind].items() if setting not in given
+        setting: member
+        for setting, member in DEFAULTS[f"{kind}Type"].items()
+        if setting not in given
     }
     recorded = recording.type_defaults.get((kind.lower(), f"{name}@{version}"))
     if recorded is not None:
-        undefined = frozenset(_DEFAULTS[kind].values()) - recorded.keys()
+        undefined = frozenset(DEFAULTS[f"{kind}Type"].values()) - recorded.keys()
         return Requirement(kind, name, version, REGISTERED, recorded, undefined=undefined)
     if event["cause"] is None:
         settings = event.attributes

@@ -149,7 +149,10 @@ def test_the_cancellation_is_requested_after_some_seconds(invoke: Invoke) -> Non
         (["shop:Order", "--decider", "kiosk:decide", *START], "not both"),
         (["--decider", "kiosk:decide", *START, "--realtime"], "simulated time"),
         (["--decider", "kiosk:decide", *START, "--signal", "go@60s"], "not '@60s'"),
+        (["--decider", "kiosk:decide", *START, "--signal", "go@"], "not '@'"),
+        (["--decider", "kiosk:decide", *START, "--domain", ""], "give the name of a domain"),
         (["--setup", "kiosk:register"], "need --decider"),
+        (["--decider", "kiosk:decide", *START, "--region", "eu west"], "is not a region; give one"),
     ],
 )
 def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: str) -> None:
@@ -162,6 +165,32 @@ def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: st
 def test_a_decider_and_a_worker_are_explored(invoke: Invoke) -> None:
     found = invoke(*EXPLORE, *START, "--runs", "200", "--seconds", "20")
     assert (found.exit_code, "No failure" in found.output) == (0, True), found.output
+
+
+def test_everything_is_explored_in_the_region_that_is_given(invoke: Invoke, tmp_path: Path) -> None:
+    code = KIOSK.replace('DOMAIN = "kiosk"', 'DOMAIN = "kiosk"\nimport boto3')
+    code = code.replace("def decide(client,", "def decide_there(client,")
+    code += textwrap.dedent(
+        """
+        def decide():
+            decide_there(boto3.client("swf", region_name="eu-west-1"))
+
+
+        def is_there(runner):
+            assert runner.simulation.region == "eu-west-1"
+            assert runner.domain == "kiosk"
+        """
+    )
+    (tmp_path / "abroad.py").write_text(code, encoding="utf-8")
+    words = ["--decider", "abroad:decide", "--worker", "abroad:work", "--completes", *START]
+    place = ["--domain", "kiosk", "--region", "eu-west-1"]
+    found = invoke("explore", *words, *place, "--fault", "none")
+    assert "No failure" in found.output, found.output
+    elsewhere = invoke("explore", *words, *place[:2], "--fault", "none")
+    assert "Unknown domain: kiosk" in elsewhere.output
+    assert "No failure" in invoke("explore", "abroad:is_there", *place, "--runs", "1").output
+    failed = invoke("explore", "abroad:is_there", "--domain", "kiosk", "--region", "us-east-2")
+    assert " --domain=kiosk --region=us-east-2 --choices" in failed.output
 
 
 def test_mails_are_no_times() -> None:

@@ -222,7 +222,7 @@ def test_a_closed_pipe_does_not_fail_the_workflow():
     ("words", "works"),
     [
         (["verify", "."], "flowy_sim.verify.verify_paths"),
-        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._histories.replay_files"),
+        (["replay", "flowy.tutorial", "."], "flowy_sim.testing._history_files.replay_files"),
         (["explore"], "flowy_sim.explore.find"),
         (
             ["history", "--from-aws", "--domain", "d", "--region", "eu-west-1"],

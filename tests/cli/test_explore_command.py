@@ -226,6 +226,8 @@ def test_old_and_new_code_run_side_by_side(invoke: Invoke, write: Write) -> None
         (["--decider", "shop:nothing", "--start", "x:1"], "x 1 is not registered in the domain"),
         (["shop:Purchase", "7", "8"], "does not accept these arguments"),
         (["shop:Nothing"], "its workflows: Purchase"),
+        (["shop:Purchase", "7", "--ends-within", "-5"], "takes a number of seconds or derived"),
+        (["--merge", "shop.py"], "shop.py is not the report of a shard"),
         (["shop:nobody_pays_twice", "7"], "A test receives a runner; leave other arguments out."),
         (["shop:Purchase", "7", "--choices", "turn"], "choices are written like"),
         (
@@ -233,7 +235,10 @@ def test_old_and_new_code_run_side_by_side(invoke: Invoke, write: Write) -> None
             "shop:test_by_pytest has the parameters (swf_run, swf_stub), but",
         ),
         (["shop:pack", "7"], "shop:pack is an activity; name a workflow, or a test"),
-        (["shop:Purchase", "7", "--signal", "=7"], "the name of a Signal must be text"),
+        (
+            ["shop:Purchase", "7", "--signal", "=7"],
+            "--signal takes NAME, NAME=VALUE or NAME@SECONDS",
+        ),
         (["nowhere:Purchase"], "there is no module 'nowhere'"),
         (["shop:Purchase", "7", "--invariants", "nowhere"], "there is no module 'nowhere'"),
     ],

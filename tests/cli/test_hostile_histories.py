@@ -16,7 +16,7 @@ from flowy_sim._events.waits import Workers, explain
 from flowy_sim._report import timeline
 from flowy_sim.explore._story import RunStory, headline
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import iso
+from flowy_sim.testing._history_files import iso
 from flowy_sim.testing._run import Run
 from tests.support.event_builder import START, History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import iso
+from flowy_sim.testing._history_files import iso
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -122,7 +123,8 @@ def test_histories_of_other_workflows_are_left_out(invoke, events, keep, write):
     ("text", "sentence"),
     [
         ("{", "unreadable: x.json: is not JSON"),
-        ("", "unreadable: x.json: is not a history"),
+        ("", "unreadable: x.json: is not JSON"),
+        ("[" * 100_000, "unreadable: x.json: is not JSON"),
         ("[]", "unreadable: x.json: is not a history"),
         ("7", "unreadable: x.json: is not a history"),
         ('{"events": 3}', "unreadable: x.json: is not a history"),
@@ -140,6 +142,26 @@ def test_a_file_that_is_not_a_history_is_reported(invoke, write, keep, text, sen
     assert result.exit_code == 1
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_file_is_read_in_any_encoding(invoke, events, folder, keep, write, encoding):
+    write("shop.py", SHOP)
+    text = json.dumps({"events": events}, indent=2, default=str).replace("\n", "\r\n")
+    (folder / "x.json").write_bytes(text.encode(encoding))
+    assert invoke("replay", "shop", "x.json").output == (
+        "replays: x.json\n1 history: 1 replayed, 0 differ, 0 unreadable\n"
+    )
+    assert invoke("report", "x.json", "-o", "x.html").exit_code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_folder_does_not_stop_the_others(invoke, events, folder, keep, write):
+    write("shop.py", SHOP)
+    keep("histories/order.json", {"events": events})
+    os.mkfifo(folder / "histories" / "another.json")
+    assert "1 history: 1 replayed" in invoke("replay", "shop", "histories").output
+    assert invoke("report", "histories", "-o", "x.html").exit_code == 0
 
 
 @pytest.mark.parametrize("attributes", [{}, [], {"workflowType": "order"}])

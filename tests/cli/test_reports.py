@@ -24,7 +24,7 @@ from flowy_sim._report.event_table import EventTable, pretty
 from flowy_sim._report.page import SCRIPTS, asset, failed_first, page, svg
 from flowy_sim._report.picture import BAND_ROWS, Picture
 from flowy_sim._report.run_view import ReportedRun
-from flowy_sim.testing._histories import iso
+from flowy_sim.testing._history_files import iso
 from tests.support.event_builder import History
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
 from tests.support.reported_runs import many, order, timed

@@ -15,7 +15,7 @@ from flowy import Execution
 from flowy_sim import Simulation
 from flowy_sim._cli import cli
 from flowy_sim.testing import Runner
-from flowy_sim.testing._histories import save
+from flowy_sim.testing._history_files import save
 
 ORDERS = """
 from flowy import Activity, ActivityProxy, LambdaProxy, Workflow, WorkflowProxy, activity, workflow

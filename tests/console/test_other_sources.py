@@ -309,6 +309,28 @@ def test_a_domain_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--db", "swf.db", "--region", "eu-west-1"], "--endpoint-url are for --aws"),
+        (["--db", "swf.db", "--domain", "shop"], "--endpoint-url are for --aws"),
+        (
+            ["--aws", "--domain", "shop", "--endpoint-url", "http://127.0.0.1:1"],
+            "is a service running there?",
+        ),
+    ],
+)
+def test_a_service_that_is_not_shown_is_refused(
+    words: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    outcome = CliRunner().invoke(cli, ["console", *words])
+    assert outcome.exit_code in (1, 2)
+    assert sentence in outcome.output
+
+
+@pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         ([], "either --db or --aws"),

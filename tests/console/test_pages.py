@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.guard import CONTENT_SECURITY_POLICY
+from flowy_sim._server.request_guard import CONTENT_SECURITY_POLICY
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 from tests.support.console_pages import VIRTUAL, Browser, console_server

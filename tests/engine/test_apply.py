@@ -138,7 +138,7 @@ TestApplied: Callable[[], Any] = Applied.TestCase
 Applied.TestCase.settings = settings(max_examples=examples(20), stateful_step_count=50)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(6)))
 def test_events_applied_again_lead_to_the_same_state(seed: int) -> None:
     service = Applied()
     for step, _ in enumerate(run_campaign(service, seed, Random(seed))):

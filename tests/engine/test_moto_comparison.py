@@ -16,10 +16,13 @@ from tests.support.moto_comparison import both
 from tests.support.moto_scenarios import SCENARIOS
 
 OLDEST_MOTO = (5, 2, 5)
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, moto.__version__.split(".")[:3])) < OLDEST_MOTO,
-    reason="older ones of moto differ in more",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        tuple(map(int, moto.__version__.split(".")[:3])) < OLDEST_MOTO,
+        reason="older ones of moto differ in more",
+    ),
+]
 
 
 class Difference(NamedTuple):

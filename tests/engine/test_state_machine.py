@@ -18,7 +18,7 @@ if "FLOWY_SOAK" not in os.environ:
     Service.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=50)
 
 
-@pytest.mark.parametrize("seed", range(1000 if "FLOWY_SOAK" in os.environ else 10))
+@pytest.mark.parametrize("seed", range(1000 if "FLOWY_SOAK" in os.environ else examples(10)))
 def test_a_long_campaign_breaks_no_invariant(seed: int) -> None:
     for _ in run_campaign(Service(), seed, Random(seed)):
         pass

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from flowy import executions
+from flowy._determinism import causes
+from flowy_sim._cli.history import _STATUSES
+from flowy_sim._console import actions, served_clock, source
+from flowy_sim._engine import latency
+from flowy_sim._engine.decisions import DECISIONS
+from flowy_sim._engine.engine import OPERATIONS
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
-from flowy_sim._engine.model import enum, event_types, operation_names
+from flowy_sim._engine.limits import DECISION_RATES, OPERATION_RATES
+from flowy_sim._engine.model import enum, event_types, input_shape, operation_names
+from flowy_sim._engine.registered_types import DEFAULTS
+from flowy_sim._engine.start import STARTED_WITH
 from flowy_sim._events import rules
 from flowy_sim._events.schema import ENDS, EVENTS, LIFE_CYCLES, OPENS, STARTS, TIMEOUTS, EventSchema
+from flowy_sim.explore import _story
+from flowy_sim.verify import _instants
 
 SCHEMAS = pytest.mark.parametrize("schema", EVENTS.values(), ids=EVENTS)
 
@@ -73,3 +85,43 @@ def test_the_rules_say_the_same_of_links_without_sharing_a_table() -> None:
         for member, target in schema.links.items()
     }
     assert links == {key: link.target for key, link in rules.LINKS.items()}
+
+
+CLOSED = set(enum("CloseStatus"))
+EFFECTS = set(latency.KINDS) - {"call"}
+# Tables that say something of their own about each row, in packages that may not import each other
+# or in which importing the table would be slow.
+TABLES = {
+    "flowy, how executions close": (executions.CLOSED_AS.items(), set(CLOSE_STATUS.items())),
+    "flowy, decisions in messages": (causes._KINDS, set(enum("DecisionType"))),
+    "engine, rates of decisions": (DECISION_RATES.keys() - DECISIONS.keys(), set()),
+    "engine, rates of operations": (OPERATION_RATES, operation_names()),
+    "engine, operations": (OPERATIONS, operation_names()),
+    "engine, decisions": (DECISIONS, set(enum("DecisionType"))),
+    "explore, how executions close": (_story._CLOSING, CLOSED),
+    "console, statuses to filter by": (source.STATUSES, {"OPEN", *CLOSED}),
+    "command history, --status": (_STATUSES, {"OPEN", "CLOSED", *CLOSED}),
+    "console, what happens next": (served_clock._EFFECTS, EFFECTS),
+    "verify, events of effects": (_instants._WRITTEN_BY, EFFECTS - {"child policy"}),
+    "console, moves of the clock": (served_clock.MOVES, set(actions.MOVES)),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_that_are_kept_apart_have_the_same_rows(table: str) -> None:
+    rows, expected = TABLES[table]
+    assert set(rows) == expected
+    assert len(set(rows)) == len(list(rows))
+
+
+def test_the_first_event_repeats_what_an_execution_is_started_with() -> None:
+    given = input_shape("StartWorkflowExecution").members
+    assert set(STARTED_WITH) == given.keys() & set(
+        event_types()["WorkflowExecutionStarted"].members
+    )
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_every_setting_has_the_default_that_its_type_can_be_registered_with(kind: str) -> None:
+    members = input_shape(f"Register{kind}").members
+    assert set(DEFAULTS[kind].values()) == {each for each in members if each.startswith("default")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from dataclasses import dataclass
@@ -321,6 +322,18 @@ def test_leaving_the_process_fails_the_activity_and_not_the_worker(client: Any) 
         sys.exit("no more")
 
     assert "leaving 1 (leaving-1) failed: SystemExit: no more" in ended(client, leaving).reason
+
+
+def test_a_canceled_coroutine_fails_the_activity_and_not_the_worker(client: Any) -> None:
+    @activity("resting", 1, "numbers")
+    def resting() -> None:
+        async def rest() -> None:
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+
+        asyncio.run(rest())
+
+    assert "resting 1 (resting-1) failed: CancelledError" in ended(client, resting).reason
 
 
 # Automatic heartbeats

@@ -169,6 +169,10 @@ class Forbidden:
     def a_set_of_the_module(self) -> Any:
         return "the order of the set COLOURS", "sorted()", [name.upper() for name in COLOURS]
 
+    def a_set_sorted_by_length(self) -> Any:
+        names = {"lamp", "table", "sofa"}.union(["oven"])
+        return "the order of the set names", "sorted()", sorted(names, key=len)
+
     def the_most_frequent(self) -> Any:
         votes = ["lamp", "table", "lamp"]
         most = max(set(votes), key=votes.count)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from contextlib import suppress
@@ -711,6 +712,15 @@ def test_leaving_the_process_fails_the_execution_rather_than_the_worker() -> Non
             sys.exit("enough")
 
     assert failure(Leaving, first_turn())["reason"] == "SystemExit: enough"
+
+
+def test_a_canceled_coroutine_fails_the_execution_rather_than_the_worker() -> None:
+    @workflow("resting", 1, "decisions")
+    class Resting(Base):
+        def run(self) -> None:
+            raise asyncio.CancelledError("enough")
+
+    assert failure(Resting, first_turn())["reason"] == "CancelledError: enough"
 
 
 # What is not a history

@@ -289,11 +289,29 @@ def test_a_domain_that_is_unknown_is_named() -> None:
 
 
 @pytest.mark.usefixtures("client")
-def test_an_invalid_address_is_reported() -> None:
-    result = flowy("list", "--endpoint-url", "here")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["history", "done", "--run-id", ""], "run_id must be text of 1 to 64 characters, not ''"),
+        (["terminate", "done", "--run-id", ""], "run_id must be text of 1 to 64 characters"),
+        (["list", "--status", "late"], "'late' is not one of 'OPEN', 'CLOSED', 'COMPLETED'"),
+        (["list", "--region", ""], "invalid region ''; give a region, such as eu-west-1"),
+        (["start", "flowy.tutorial:ImageCategorization", "a.jpg", "--task-list", ""], "task_list"),
+    ],
+)
+def test_an_option_that_is_empty_or_unknown_is_refused(words: list[str], sentence: str) -> None:
+    result = flowy(*words)
+    assert result.exit_code in (1, 2)
+    assert sentence in result.output
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("url", ["here", "", "http://", "ftp://here", "http://127.0.0.1:99999"])
+def test_an_invalid_address_is_reported(url: str) -> None:
+    result = flowy("list", "--endpoint-url", url)
     assert result.exit_code == 1
     assert result.output == (
-        "Error: Invalid endpoint: here; give a URL, such as http://127.0.0.1:4567\n"
+        f"Error: invalid endpoint {url!r}; give a URL, such as http://127.0.0.1:4567\n"
     )
 
 

@@ -89,6 +89,16 @@ def test_a_domain_is_registered_once(client: Any) -> None:
         0,
         "The domain flowy exists already; it keeps closed executions for 30 days.\n",
     )
+
+
+@pytest.mark.parametrize("period", ["NONE", "0"])
+def test_a_domain_that_exists_may_retain_nothing(client: Any, period: str) -> None:
+    client.register_domain(name="brief", workflowExecutionRetentionPeriodInDays=period)
+    result = flowy("register-domain", "brief")
+    assert (result.exit_code, result.output) == (
+        0,
+        "The domain brief exists already; it keeps closed executions for 0 days.\n",
+    )
     configuration = client.describe_domain(name=DOMAIN)["configuration"]
     assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 

@@ -260,10 +260,13 @@ def test_several_executions_are_acted_on_after_a_question(client: Any, command: 
     assert refused.exit_code == 1
     assert question in refused.output
     assert refused.stderr.startswith("  b\n  a\n")
+    assert refused.stderr.endswith("\nNothing was done.\n")
+    assert "Error" not in refused.stderr
     unanswered = flowy(command, "--tag", "red", *words)
-    for each in (refused, unanswered):
-        assert each.exit_code == 1
-        assert each.stderr.endswith("nothing was done; to act without a question, give --yes\n")
+    assert unanswered.exit_code == 1
+    assert unanswered.stderr.endswith(
+        "\nError: nothing was done; to act without a question, give --yes\n"
+    )
     assert not any(event in types(history(client, each)) for each in (*tagged, other))
     assert flowy(command, "--tag", "red", *words, input="y\n").exit_code == 0
     assert all(event in types(history(client, each)) for each in tagged)
@@ -364,12 +367,12 @@ def test_a_terminal_gets_colours_and_a_file_does_not(
         monkeypatch.delenv("FORCE_COLOR")
 
 
-def test_a_refusal_of_a_simulator_is_not_explained_by_iam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_explained_by_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ClientError
 
     class Refusing:
-        def __init__(self, text: str) -> None:
-            error = {"Error": {"Code": "AccessDeniedException", "Message": text}}
+        def __init__(self, code: str, text: str) -> None:
+            error = {"Error": {"Code": code, "Message": text}}
             self.error = ClientError(error, "ListOpenWorkflowExecutions")
 
         def __getattr__(self, operation: str) -> Any:
@@ -378,9 +381,16 @@ def test_a_refusal_of_a_simulator_is_not_explained_by_iam(monkeypatch: pytest.Mo
 
             return refuse
 
-    for text, advice in (
-        ("The host 'swf' is not allowed; start the server with --allow-host swf.", False),
-        ("User: arn:aws:iam::1:user/me is not authorized to perform: swf:List", True),
+    host = "The host 'swf' is not allowed; start the server with --allow-host swf."
+    user = "User: arn:aws:iam::1:user/me is not authorized to perform: swf:List"
+    policy = f"{user}; allow the action in the IAM policy of these credentials.\n"
+    for code, text, end in (
+        ("AccessDeniedException", host, f"{host}\n"),  # Of a simulator.
+        ("AccessDeniedException", user, policy),
+        ("OperationNotPermittedFault", user, policy),
+        ("UnrecognizedClientException", "It is invalid.", "invalid; the service does not know"),
+        ("ExpiredTokenException", "It is expired", "It is expired; renew these credentials"),
     ):
-        monkeypatch.setattr("flowy._cli.common.connect", lambda *_, said=text: Refusing(said))
-        assert ("IAM policy" in flowy("list").output) is advice
+        refusing = Refusing(code, text)
+        monkeypatch.setattr("flowy._cli.common.connect", lambda *_, it=refusing: it)
+        assert end in flowy("list").output

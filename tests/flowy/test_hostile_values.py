@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,14 @@ class Quitter:
         sys.exit(self.size)
 
 
+@dataclass
+class Canceler:
+    size: int
+
+    def __post_init__(self) -> None:
+        raise asyncio.CancelledError
+
+
 class Mute(Exception):
     def __str__(self) -> str:
         raise RuntimeError
@@ -86,7 +95,7 @@ class Nested(TypedDict, total=False):
 SIMPLE = [
     *(Any, int, str, float, bool, type(None), list, dict, set, frozenset, tuple, bytes),
     *(UUID, datetime, date, time, timedelta, Decimal, Path, Mood),
-    *(Picky, Quitter, Muted, Unresolved, UnresolvedTuple, Nested),
+    *(Picky, Quitter, Canceler, Muted, Unresolved, UnresolvedTuple, Nested),
 ]
 
 
@@ -136,6 +145,7 @@ def hinted(hint: Any) -> type:
 @example(timedelta, "x")
 @example(Picky, {"size": 1})
 @example(Quitter, {"size": 1})
+@example(Canceler, {"size": 1})
 @example(Muted, {"size": 1})
 @example(Decimal, [1])
 @example(Path, "\0")

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,6 +100,32 @@ def test_a_command_ends_with_its_children_when_the_activity_should_stop(
     context = ActivityContext(send=send)
     with pytest.raises(error, match="the command bash was ended"):
         context.run_process(tree(pids), heartbeat=0, grace=0.2)
+    assert alive(pids) == []
+
+
+def test_a_command_sends_heartbeats_even_if_the_activity_declares_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids, now = tmp_path / "pids", [0.0]
+    monkeypatch.setattr("flowy._process_tree._POLL_SECONDS", 0.05)
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(sys.modules["flowy.activity"], "time", clock)
+    sent: list[float] = []
+
+    def send(details: str | None) -> HeartbeatReply:
+        sent.append(now[0])
+        return HeartbeatReply(missed=True)
+
+    def later() -> None:
+        until(lambda: started(pids))
+        now[0] = 10.0
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    with pytest.raises(NotAwaitedError):
+        ActivityContext(send=send).run_process(tree(pids), grace=0.2)
+    thread.join()
+    assert sent == [10.0]
     assert alive(pids) == []
 
 

@@ -6,8 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import botocore.session
 import pytest
+from botocore import xform_name
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -22,8 +26,9 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from click.testing import CliRunner
 
-from flowy import ActivityWorker, WorkflowWorker
+from flowy import ActivityWorker, WorkflowWorker, executions, outcome, start
 from flowy._cli import cli
+from flowy._client import _ALWAYS_PRESENT, Execution, IncompleteReply, SwfClient
 from flowy._workers.loop import is_transient
 from flowy.workers import Worker
 from tests.support.example_workflows import Chain, Double
@@ -243,6 +248,97 @@ def test_botocore_reads_a_reply_that_is_cut_off_as_one_without_members() -> None
     for body in (b"", b'{"startedEventId":0', b"{"):
         raw = {"body": body, "headers": {}, "status_code": 200}
         assert "startedEventId" not in create_parser("json").parse(raw, operation.output_shape)
+
+
+UNREADABLE = [
+    b"",
+    b"{}",
+    b'{"startedEventId":0,"previ',
+    '{"startedEventId":3,"taskToken":"é'.encode()[:-1],
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b"1",
+    b'"text"',
+    b"NaN",
+    b"<html>502</html>",
+    b"[" * 100_000,
+    b'{"startedEventId":' + b"1" * 5_000 + b"}",
+]
+
+
+def answering(body: bytes, status: int = 200) -> Any:
+    """Return a client of boto3 whose requests are all answered alike, without a network."""
+
+    class Raw:
+        def stream(self) -> list[bytes]:
+            return [body]
+
+    client = boto3.client(
+        "swf",
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    client.meta.events.register(
+        "before-send", lambda request, **_: AWSResponse(request.url, status, {}, Raw())
+    )
+    return client
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body[:30]))
+@pytest.mark.parametrize("kind", ["activity", "workflow"])
+def test_a_reply_that_cannot_be_read_is_a_broken_connection(
+    kind: str, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(wait: Any) -> Worker:
+        if kind == "activity":
+            return ActivityWorker(answering(body), DOMAIN, "numbers", [Double], wait=wait)
+        return WorkflowWorker(answering(body), DOMAIN, "decisions", [Chain], wait=wait)
+
+    worker, seconds = stopped_at_first_wait(make)
+    worker.loop()
+    assert len(seconds) == 1
+    assert f"the reply to poll_for_{'activity' if kind == 'activity' else 'decision'}_task " in (
+        caplog.text
+    )
+
+
+@pytest.mark.parametrize("body", [b"null", b'["a"]', b'{"__type":5}', b"\xff"])
+def test_a_fault_that_cannot_be_read_is_a_broken_connection(body: bytes) -> None:
+    with pytest.raises(IncompleteReply, match="the reply to poll_for_activity_task cannot be read"):
+        ActivityWorker(answering(body, 400), DOMAIN, "numbers", [Double]).run_once()
+
+
+def test_every_operation_with_a_reply_has_a_member_that_is_checked() -> None:
+    model = botocore.session.get_session().get_service_model("swf")
+    called = {name for name in vars(SwfClient) if not name.startswith("_")}
+    shapes = {
+        xform_name(name): model.operation_model(name).output_shape for name in model.operation_names
+    }
+    replied = {name: shapes[name].members for name in called if shapes[name] is not None}
+    assert replied.keys() == _ALWAYS_PRESENT.keys()
+    for name, member in _ALWAYS_PRESENT.items():
+        assert member in replied[name]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: start(client, DOMAIN, Chain, 1, 2),
+        lambda client: outcome(client, DOMAIN, Execution("one", "run")),
+        lambda client: list(executions.list_executions(client, DOMAIN)),
+        lambda client: executions.latest(client, DOMAIN, "one"),
+        lambda client: executions.describe(client, DOMAIN, Execution("one", "run")),
+        lambda client: executions.history(client, DOMAIN, Execution("one", "run")),
+    ],
+)
+def test_whoever_asks_about_executions_learns_that_a_reply_is_cut_off(
+    ask: Callable[[Any], Any],
+) -> None:
+    with pytest.raises(ConnectionError, match="is empty or cut off: it has no "):
+        ask(answering(b'{"ru'))
 
 
 def test_a_heartbeat_with_an_empty_reply_counts_as_lost(

@@ -172,3 +172,30 @@ def test_news_during_the_last_decision_make_it_be_decided_again(simulated: Any) 
     assert attributes(events, "CompleteWorkflowExecutionFailed")[0]["cause"] == "UNHANDLED_DECISION"
     assert types(events)[-1] == "WorkflowExecutionCompleted"
     replay(Disturbed, events)
+
+
+@pytest.mark.parametrize("suspended", [0, 10])
+def test_a_signal_during_the_last_decision_is_there_when_it_is_made_again(
+    simulated: Any, suspended: int
+) -> None:
+    @workflow("disturbed", 1, "decisions")
+    class Disturbed(Workflow):
+        show = ActivityProxy(Show)
+
+        def run(self) -> str:
+            last = self.signal("last", str)
+            self.show().result()
+            if not sent:
+                sent.append("last")
+                simulated.signal_workflow_execution(
+                    domain=DOMAIN, workflowId="one", signalName="last", input='"in time"'
+                )
+            return last.result() if last.done else "nothing"
+
+    sent: list[str] = []
+    decider, worker = workers(simulated, [Show], [Disturbed], suspended=suspended)
+    execution = start(simulated, DOMAIN, Disturbed, workflow_id="one")
+    assert carried_out(simulated, execution, [decider, worker]).result == "in time"
+    events = history(simulated, execution)
+    assert attributes(events, "CompleteWorkflowExecutionFailed")[0]["cause"] == "UNHANDLED_DECISION"
+    replay(Disturbed, events)

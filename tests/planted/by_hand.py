@@ -193,7 +193,7 @@ def by_loops(
         heartbeat: the heartbeat time-out of tasks.
     """
     client = runner.simulation.client()
-    _register(client, types, heartbeat)
+    register(client, types, heartbeat)
     runner.loop(decider, "decider")
     runner.loop(worker, "worker")
     started = [_start(client, name, number) for number, name in enumerate(starts, 1)]
@@ -210,7 +210,20 @@ def _one(each: Any) -> Any:
     return each() if isinstance(each, type) else each
 
 
-def _register(client: Any, workflow_types: Iterable[str], heartbeat: str) -> None:
+def register(
+    client: Any,
+    workflow_types: Iterable[str] = ("order",),
+    heartbeat: str = "NONE",
+    start_to_close: str = "60",
+) -> None:
+    """Register the domain, workflow types and the activity type.
+
+    Args:
+        client: calls the service.
+        workflow_types: the names of the workflow types.
+        heartbeat: the heartbeat time-out of tasks.
+        start_to_close: the start-to-close time-out of tasks, in seconds.
+    """
     with suppress(client.exceptions.DomainAlreadyExistsFault):
         client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     for name in workflow_types:
@@ -229,7 +242,7 @@ def _register(client: Any, workflow_types: Iterable[str], heartbeat: str) -> Non
         defaultTaskList=STEPS,
         defaultTaskScheduleToStartTimeout="NONE",
         defaultTaskScheduleToCloseTimeout="NONE",
-        defaultTaskStartToCloseTimeout="60",
+        defaultTaskStartToCloseTimeout=start_to_close,
         defaultTaskHeartbeatTimeout=heartbeat,
     )
 

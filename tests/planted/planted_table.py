@@ -13,18 +13,21 @@ BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 SECONDS = 10
 RANDOM_RUNS = 300
 TWIN_RUNS = 3_000
+ENDING_RUNS = 300
 
 
 def row(bug: Bug) -> str:
     """Return the row of a bug: search for it systematically and with random runs.
 
     Raises:
-        AssertionError: it is not found in time, or a bug is found in its fixed twin.
+        AssertionError: it is not found in time, or its fixed twin fails or does not end in time.
     """
     found = bug.find(seconds=SECONDS, runs=1_000_000)
     twin = bug.find(fixed=True, seconds=SECONDS, runs=TWIN_RUNS)
+    ending = bug.find(fixed=True, seconds=SECONDS, runs=ENDING_RUNS, ends_within=True)
     assert found.failure is not None, f"{bug} is not found"
     assert twin.failure is None, f"{bug}, fixed: {twin.failure}"
+    assert ending.failure is None, f"{bug}, fixed, ends in time: {ending.failure}"
     cells = [
         bug.kind,
         str(bug),

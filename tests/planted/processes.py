@@ -132,3 +132,8 @@ def the_order_of_a_set_in_a_loop(self: Any) -> str:
     for bank in BANKS - {"another"}:
         asked = asked or bank
     return asked
+
+
+@instead(the_first)
+def what_is_equal_keeps_the_order_of_a_set(self: Any) -> str:
+    return sorted(BANKS.union(["anyone"]), key=len)[-2]

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 for name in MODULES:
     import_module(name)
 
-SHORT = 60
+TWIN_RUNS = 25
+ENDING_RUNS = 10
 """Runs of each fixed twin that are made here; the nox session ``planted`` makes many more."""
 
 
@@ -27,7 +28,7 @@ def test_a_planted_bug_is_found_and_reported_in_a_dozen_lines(bug: Bug) -> None:
 
 @pytest.mark.parametrize("bug", PLANTED, ids=str)
 def test_without_the_bug_nothing_is_found(bug: Bug) -> None:
-    found = bug.find(fixed=True, runs=SHORT, seconds=60)
+    found = bug.find(fixed=True, runs=TWIN_RUNS, seconds=60)
     assert found.failure is None, str(found.failure)
 
 
@@ -39,5 +40,5 @@ def test_there_are_many_bugs_of_every_kind() -> None:
 
 @pytest.mark.parametrize("bug", PLANTED, ids=str)
 def test_without_the_bug_everything_ends_in_time(bug: Bug) -> None:
-    found = bug.find(fixed=True, runs=20, seconds=60, ends_within=True)
+    found = bug.find(fixed=True, runs=ENDING_RUNS, seconds=60, ends_within=True)
     assert found.failure is None, str(found.failure)

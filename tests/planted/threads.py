@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -225,3 +226,60 @@ def a_pool_notes_what_it_decides_too_early(runner: Runner, fixed: bool) -> None:
 
     by_loops(runner, main, works)
     assert booked == ["order-1"]
+
+
+@planted()
+def a_count_is_read_before_a_call_and_written_after_it(runner: Runner, fixed: bool) -> None:
+    counted = [0]
+
+    def main(client: Any) -> None:
+        def serve() -> None:
+            while True:
+                task = poll_step(client)
+                if task.get("taskToken"):
+                    before = counted[0]
+                    client.record_activity_task_heartbeat(taskToken=task["taskToken"])
+                    counted[0] = (counted[0] if fixed else before) + 1
+                    answer(client, task)
+
+        for _ in range(2):
+            threading.Thread(target=serve, daemon=True).start()
+        while True:
+            time.sleep(3600)
+
+    by_loops(runner, decides("a", "b"), main)
+    assert counted == [2]
+
+
+@planted()
+def two_schedulers_start_the_same_job(runner: Runner, fixed: bool) -> None:
+    class Scheduler:
+        def __init__(self) -> None:
+            self.is_over = False
+            self.job = f"job {next(numbers)}"
+
+        def __call__(self, client: Any) -> None:
+            if not self.is_over:
+                self._start(client)
+            self.is_over = True
+            client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "nothing"})
+
+        def _start(self, client: Any) -> None:
+            job, since = {"name": "job", "version": "1"}, {"oldestDate": 0}
+            found = client.list_open_workflow_executions(
+                domain=DOMAIN, startTimeFilter=since, typeFilter=job
+            )
+            if not found["executionInfos"]:
+                name = "job of the day" if fixed else self.job
+                with suppress(client.exceptions.WorkflowExecutionAlreadyStartedFault):
+                    client.start_workflow_execution(
+                        domain=DOMAIN, workflowId=name, workflowType=job
+                    )
+                    started.append(name)
+
+    started: list[str] = []
+    numbers = itertools.count(1)
+    runner.loop(Scheduler, "one scheduler")
+    runner.loop(Scheduler, "another scheduler")
+    by_loops(runner, decides("ship"), works, ("order", "job"))
+    assert len(started) < 2

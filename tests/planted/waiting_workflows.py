@@ -245,3 +245,22 @@ def two_parents_use_one_child_id(runner: Runner, fixed: bool) -> None:
     started = [runner.start(Order, name) for name in ("lamp", "table")]
     statuses = [runner.finish(each).status for each in started]
     assert statuses == ["COMPLETED", "COMPLETED"]
+
+
+@planted([Signal("edit", "7")])
+def an_edit_during_the_last_publication_is_not_published(runner: Runner, fixed: bool) -> None:
+    published: list[str] = []
+
+    @order
+    class Page(Paying):
+        def run(self) -> None:
+            edit, text = self.signal("edit", int), "0"
+            while text:
+                self.charge(text).result()
+                text = ""
+                if fixed and edit.done:
+                    edit, text = self.signal("edit", int), str(edit.result())
+
+    runner.stubs(Charge, function=published.append, takes=10)
+    run = runner(Page)
+    assert not position(run, "WorkflowExecutionSignaled") or published[-1] == "7"

@@ -12,8 +12,8 @@ from botocore.credentials import Credentials
 
 from flowy_sim._server.control import CHANGING, READING
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.guard import PAGE_HEADERS, ActionTokens, ForbiddenError, Guard
 from flowy_sim._server.http import PREFIX
+from flowy_sim._server.request_guard import PAGE_HEADERS, ActionTokens, ForbiddenError, Guard
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from flowy_sim._clients.wire import Response
+from flowy_sim._server import connections
 from flowy_sim._server.connections import (
     KEEP_ALIVE_SECONDS,
     Connection,
@@ -32,6 +33,7 @@ from flowy_sim._server.http import MAX_BODY, HttpRequest, text_response
 from tests.support.properties import examples
 
 REQUEST_SECONDS = 60.0
+LARGE = 150
 #: What a path says about the answer.
 AT_ONCE, LATER, IN_PARTS, UNTIL_LOST, REFUSED = "now", "later", "parts", "lost", "refused"
 #: More requests than a connection has.
@@ -214,6 +216,7 @@ class Answering:
     def __init__(self) -> None:
         self.clients: list[Client] = []
         self.waiting: list[tuple[Client, asyncio.Future[Any]]] = []
+        self.bytes_waiting = 0
 
     def judge(self, request: HttpRequest) -> Response | None:
         return answer_to(request) if REFUSED in request.path else None
@@ -241,6 +244,7 @@ class Answering:
         future = asyncio.get_running_loop().create_future()
         waits = client, future
         self.waiting.append(waits)
+        self.bytes_waiting += len(request.body)
         if UNTIL_LOST in request.path:
             connection.wake = lambda: future.done() or future.set_result(None)
         try:
@@ -259,6 +263,7 @@ class Answering:
         finally:
             connection.wake = None
             self.waiting.remove(waits)
+            self.bytes_waiting -= len(request.body)
 
 
 def number_of(request: HttpRequest) -> int:
@@ -275,6 +280,7 @@ class ConnectionMachine(RuleBasedStateMachine):
     @initialize(has_room=st.sampled_from([True] * 9 + [False]))
     def start(self, has_room: bool) -> None:
         self.now = 1000.0
+        self.most_bytes, connections._LARGE = connections._LARGE, LARGE
         self.errors: list[Any] = []
         self.handler = _Handler()
         self.log = logging.getLogger("flowy_sim")
@@ -302,7 +308,7 @@ class ConnectionMachine(RuleBasedStateMachine):
 
         async def call() -> None:
             function(*arguments)
-            for _ in range(10):
+            for _ in range(30):
                 await asyncio.sleep(0)
 
         self.loop.run_until_complete(call())
@@ -443,9 +449,20 @@ class ConnectionMachine(RuleBasedStateMachine):
         assert self.shared.unfinished.keys() <= there
         assert len(self.shared.tasks) == len(self.answering.waiting)
         request = self.connection._reader.request
-        assert self.shared.bodies.size == (0 if request is None else len(request.body))
+        bodies = [each.body for each in self.connection._waiting]
+        if request is not None:
+            bodies.append(request.body)
+        assert self.shared.bodies.size == sum(map(len, bodies)) + self.answering.bytes_waiting
         if not there:
-            assert request is None
+            assert not bodies
+
+    @invariant()
+    def no_more_is_read_while_much_waits(self) -> None:
+        waiting = sum(len(each.body) for each in self.connection._waiting)
+        if not self.transport.closes:
+            assert self.transport.is_reading is not (self.transport.is_full or waiting > LARGE)
+        if not self.transport.is_reading and self.connection._reader.request is not None:
+            assert self.connection not in self.shared.unfinished
 
     def teardown(self) -> None:
         """Let everything end."""
@@ -460,6 +477,7 @@ class ConnectionMachine(RuleBasedStateMachine):
         finally:
             self.log.removeHandler(self.handler)
             self.log.propagate = self.was_propagating
+            connections._LARGE = self.most_bytes
             self.loop.close()
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import FunctionType, ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,12 +18,14 @@ import pytest
 import uvicorn
 
 from flowy_sim._server import request_reader
-from flowy_sim._server.connections import Connection
+from flowy_sim._server.connections import ClientIdentity, Connection
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.http import MAX_BODY, HttpRequest
+from flowy_sim._server.http_presence import ConnectionPresence
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulation import ServedSimulation
+from flowy_sim._simulation.regions import DECISION_POLL, TaskList
 from flowy_sim._simulation.settings import Settings
 from tests.support.http_clients import (
     DECISIONS,
@@ -184,6 +187,41 @@ def test_all_bodies_count_against_one_total(
     wait_until(has_room)
 
 
+def test_requests_that_wait_behind_a_poll_are_not_all_read_into_memory_and_all_answered(
+    program: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    bodies: list[request_reader.Bodies] = []
+
+    class Watched(request_reader.Bodies):
+        def __init__(self) -> None:
+            super().__init__()
+            bodies.append(self)
+
+        def __setattr__(self, name: str, value: int) -> None:
+            super().__setattr__(name, value)
+            seen.append(value)
+
+    monkeypatch.setattr("flowy_sim._server.connections.Bodies", Watched)
+    with serving(ServerSettings(simulation=Settings(clock="real"))) as endpoint:
+        starter = program(endpoint)
+        starter.prepare()
+        large = {"registrationStatus": "REGISTERED", "padding": "x" * (MAX_BODY - 100)}
+        with opened(endpoint) as client:
+            client.sendall(request(endpoint, "PollForDecisionTask", DECISIONS))
+            wait_for_polls(endpoint, 1)
+            batch = request(endpoint, "ListDomains", large) * 20
+            sending = threading.Thread(target=client.sendall, args=(batch,))
+            sending.start()
+            wait_until(lambda: bodies[0].size > 2 * MAX_BODY)
+            starter.start()
+            sending.join()
+            client.shutdown(socket.SHUT_WR)
+            assert everything(client).count(b"HTTP/1.1 200 ") == 21
+        wait_until(lambda: bodies[0].size == 0)
+    assert max(seen) < 4 * MAX_BODY
+
+
 def test_a_client_that_reads_nothing_is_not_read_from_any_more(
     real: Endpoint, program: Make
 ) -> None:
@@ -314,6 +352,31 @@ def test_a_request_that_repeats_a_header_with_one_value_is_refused(
             assert everything(connection).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://127.0.0.1/", 200),
+        ("HTTP://127.0.0.1/", 200),
+        ("http://127.0.0.1", 200),
+        ("http://evil.example/", 400),
+        ("http://evil.example", 400),
+        ("http://127.0.0.1@evil.example/", 400),
+        ("http://evil.example@127.0.0.1/", 400),
+        ("https://127.0.0.1:1/", 400),
+        ("http:///", 400),
+    ],
+)
+def test_a_target_that_names_a_host_names_that_of_the_header(
+    real: Endpoint, target: str, status: int
+) -> None:
+    asked = request(real, "ListDomains", {"registrationStatus": "REGISTERED"})
+    _, rest = asked.split(b" HTTP/1.1", 1)
+    with opened(real) as connection:
+        connection.sendall(f"POST {target} HTTP/1.1".encode() + rest)
+        connection.shutdown(socket.SHUT_WR)
+        assert everything(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_a_header_with_a_list_of_values_may_be_repeated(real: Endpoint) -> None:
     asked = request(
         real,
@@ -328,6 +391,50 @@ def test_a_header_with_a_list_of_values_may_be_repeated(real: Endpoint) -> None:
         connection.sendall(asked)
         connection.shutdown(socket.SHUT_WR)
         assert everything(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def size(presence: ConnectionPresence) -> int:
+    """Return how many things a presence refers to, directly and indirectly."""
+    seen: dict[int, Any] = {}
+    found: list[Any] = [presence]
+    while found:
+        each = found.pop()
+        if id(each) in seen or isinstance(each, type | ModuleType | FunctionType):
+            continue
+        seen[id(each)] = each
+        found += gc.get_referents(each)
+    return len(seen)
+
+
+class FakeConnection:
+    """A connection as a presence sees it."""
+
+    def __init__(self, client_identity: ClientIdentity | None) -> None:
+        self.client_identity = client_identity
+        self.is_open = True
+
+
+@pytest.mark.parametrize("agent", ["aws-cli/2", "program/1"])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_what_is_kept_of_lists_and_clients_is_bounded(agent: str, leaves: bool) -> None:
+    presence = ConnectionPresence(5.0, 60.0, "", real_seconds=lambda: 0.0)
+    stays = FakeConnection(None)
+    sizes = []
+    for number in range(6_001):
+        polled = TaskList("us-east-1", DECISION_POLL, DOMAIN, f"list-{number}")
+        identity = ClientIdentity("127.0.0.1", "key", agent, f"worker-{number}")
+        connection: Any = FakeConnection(identity) if leaves else stays
+        poller = presence.poller(connection)
+        presence.polls(poller, polled, found=False)
+        presence.waits(poller)
+        presence.waits_no_longer(poller)
+        presence.answered(poller, None)
+        if leaves:
+            connection.is_open = False
+            presence.left(connection)
+        if number in (3_000, 6_000):
+            sizes.append(size(presence))
+    assert sizes[1] < 1.05 * sizes[0]
 
 
 def left() -> int:

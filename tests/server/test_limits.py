@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from flowy_sim._server.endpoint import Endpoint, EndpointError
-from flowy_sim._server.guard import ForbiddenError, Guard
 from flowy_sim._server.http import MAX_BODY, MAX_HEAD
+from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 from tests.support.http_clients import DECISIONS, Program, wait_until

@@ -15,8 +15,8 @@ import pytest
 
 from flowy_sim._server.control import DOCUMENT, PREFIX, Control
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.guard import Guard
 from flowy_sim._server.metrics import Metrics
+from flowy_sim._server.request_guard import Guard
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations

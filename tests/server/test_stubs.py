@@ -18,10 +18,10 @@ from flowy_sim import Latency, Simulation
 from flowy_sim._cli import cli
 from flowy_sim._engine.limits import OPERATION_RATES, Rate
 from flowy_sim._server.endpoint import Endpoint, EndpointError
+from flowy_sim._server.served_stubs import ServedStubs
 from flowy_sim._server.server import Server, listen, serving, serving_in_thread, url_of
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.stub_definitions import read_lambdas
-from flowy_sim._server.stubs import ServedStubs
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage.file_journal import journal_in
 from flowy_sim.testing import Runner, Stubs

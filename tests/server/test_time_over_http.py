@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flowy_sim._server import presence
+from flowy_sim._server import http_presence
 from flowy_sim._server.endpoint import Endpoint, EndpointError
 from flowy_sim._server.server import serving
 from flowy_sim._server.settings import ServerSettings
@@ -151,7 +151,7 @@ def test_a_served_simulation_begins_at_the_current_time() -> None:
     assert Settings(clock="virtual", start="2024-01-01T00:00:00Z").begins_at() == 1_704_067_200_000
 
 
-def test_time_stands_still_while_somebody_holds_a_task(virtual: Endpoint, program: Make) -> None:
+def test_time_stands_still_while_a_worker_holds_a_task(virtual: Endpoint, program: Make) -> None:
     decider, worker = program(virtual), program(virtual)
     decider.prepare()
     decider.start()
@@ -200,7 +200,7 @@ def test_a_program_may_poll_on_while_it_works(virtual: Endpoint, program: Make) 
 def test_the_task_of_a_program_that_dies_times_out(
     virtual: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "GONE", 0.05)
+    monkeypatch.setattr(http_presence, "GONE", 0.05)
     decider, worker = program(virtual), program(virtual)
     decider.prepare()
     run_id = decider.start()
@@ -218,7 +218,7 @@ def test_the_task_of_a_program_that_dies_times_out(
 def test_a_program_with_another_connection_on_which_it_polls_has_not_died(
     virtual: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "GONE", 0.05)
+    monkeypatch.setattr(http_presence, "GONE", 0.05)
     decider, one, other = program(virtual), program(virtual), program(virtual)
     decider.prepare()
     decider.start()
@@ -237,7 +237,7 @@ def test_a_program_with_another_connection_on_which_it_polls_has_not_died(
 def test_a_command_line_that_ends_after_each_call_keeps_its_task(
     virtual: Endpoint, program: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "GONE", 0.05)
+    monkeypatch.setattr(http_presence, "GONE", 0.05)
 
     def command_line(operation: str, **members: Any) -> dict[str, Any]:
         once = Program(virtual.url, agent="aws-cli/2.15.0 Python/3.11")

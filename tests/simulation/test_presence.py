@@ -1,4 +1,4 @@
-"""For how long somebody who makes no call is waited for, in looks instead of real time."""
+"""For how long a client that makes no call is waited for, in looks instead of real time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MANY = 100
 
 
 def looks_until_dropped(presence: Presence) -> int:
-    """Look as often as somebody busy is waited for."""
+    """Look as often as a busy client is waited for."""
     for looks in range(MANY):
         pause = presence.busy()
         if pause is None:
             return looks
         presence.quiet += pause
-    raise AssertionError("somebody is waited for without end")
+    raise AssertionError("a client is waited for without end")
 
 
 def seconds_until_dropped(presence: Presence) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowy_sim._storage import files, schema, writable_file
+from flowy_sim._storage import files, tables, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, decision
@@ -79,6 +79,17 @@ def test_a_missing_file_is_created(tmp_path: Path) -> None:
     opened(tmp_path / "new.db")
 
     assert [found.name for found in tmp_path.iterdir()] == ["new.db"]
+
+
+@pytest.mark.parametrize("name", ["file:x.db?mode=memory", "a b%20c?#.db", ":memory:", "~", "-x"])
+def test_a_file_may_have_a_name_that_means_something_else_to_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(_lived(Path(name)))
+    assert len(opened(Path(name))) > 0
+    assert opened(Path(name)) == opened(tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(b"SQLite")
 
 
 def test_an_empty_file_is_treated_as_missing(tmp_path: Path) -> None:
@@ -210,8 +221,8 @@ def test_another_program_s_database_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (schema.FORMAT + 1, "was written by a newer version of flowy-sim"),
-        (schema.FORMAT - 1, "was written by an older version of flowy-sim"),
+        (tables.FORMAT + 1, "was written by a newer version of flowy-sim"),
+        (tables.FORMAT - 1, "was written by an older version of flowy-sim"),
     ],
 )
 def test_another_version_s_file_is_refused(path: Path, version: int, sentence: str) -> None:
@@ -374,7 +385,7 @@ def test_the_last_write_is_there_completely_or_not_at_all(tmp_path: Path) -> Non
 def test_a_file_with_the_former_index_is_served_without_it(templates: Path, tmp_path: Path) -> None:
     path = crash(templates / "closed.db", tmp_path / "kept.db")
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(schema.FORMER_INDEX[3])
+        connection.execute(tables.FORMER_INDEX[3])
         before = connection.execute("SELECT * FROM history").fetchall()
 
     async def story() -> None:
@@ -383,5 +394,5 @@ def test_a_file_with_the_former_index_is_served_without_it(templates: Path, tmp_
 
     asyncio.run(story())
     with closing(sqlite3.connect(path)) as connection:
-        assert schema.FORMER_INDEX not in schema.definitions(connection)
+        assert tables.FORMER_INDEX not in tables.definitions(connection)
         assert connection.execute("SELECT * FROM history").fetchall() == before

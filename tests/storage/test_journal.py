@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowy_sim._engine import Fault
-from flowy_sim._storage import progress, writable_file
+from flowy_sim._storage import progress_mark, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import JournalError
 from tests.support.engine_contents import describe
@@ -394,7 +394,7 @@ def test_a_call_fails_if_the_disk_does_not_take_it_and_nothing_is_lost_when_it_d
     path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
-    where = writable_file if moment == "log" else progress
+    where = writable_file if moment == "log" else progress_mark
     name = "make_durable" if moment == "log" else "_write_at_start"
 
     def refuse(*arguments: Any) -> None:

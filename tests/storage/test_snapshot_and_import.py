@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from inspect import signature
 from pathlib import Path
@@ -16,7 +17,7 @@ from flowy_sim._cli import cli
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
 from tests.support.engine_driver import DOMAIN, ORDER
-from tests.support.served_file import Served, rows
+from tests.support.served_file import Served, crash, rows
 
 # Before click 8.2 standard error is mixed with the output unless this is said.
 APART: dict[str, Any] = (
@@ -140,6 +141,57 @@ def test_one_simulation_of_a_file_is_enough(kept: str) -> None:
     typed("snapshot", "--db", kept, "--simulation", "other", "-o", "other.db")
 
     assert [state[0] for _, state, _ in rows(Path("other.db"))["simulations"]] == ["other"]
+
+
+def test_no_other_file_is_touched_when_a_snapshot_is_written(kept: str, folder: Path) -> None:
+    Path("copy.db.new").write_text("the user's")
+    Path("target.db").write_bytes(b"an older one")
+    Path("link.db").symlink_to("target.db")
+    before = {*folder.iterdir()}
+
+    typed("snapshot", "--db", kept, "-o", "copy.db")
+    typed("snapshot", "--db", kept, "-o", "link.db")
+
+    assert {*folder.iterdir()} == before | {folder / "copy.db"}
+    assert Path("copy.db.new").read_text() == "the user's"
+    assert Path("link.db").is_symlink()
+    assert rows(Path("target.db")) == rows(Path("copy.db"))
+
+
+def test_no_snapshot_replaces_a_file_that_is_served_or_was_not_closed(
+    kept: str, folder: Path
+) -> None:
+    async def story() -> None:
+        async with Served(folder / "served.db") as served:
+            served.register()
+            await served.durable()
+            crash(folder / "served.db", folder / "crashed.db")
+            for output in ("served.db", "crashed.db"):
+                said = complaint("snapshot", "--db", kept, "-o", output)
+                assert said == (
+                    f"Error: {output} is in use, or was not closed by the server that used it, and "
+                    "would lose its changes; give another file."
+                )
+            served.start()
+            await served.durable()
+
+    asyncio.run(story())
+
+    assert len(rows(folder / "served.db")["executions"]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_snapshot_is_written_to_a_pipe(kept: str) -> None:
+    os.mkfifo("pipe")
+    read: list[bytes] = []
+    thread = Thread(target=lambda: read.append(Path("pipe").read_bytes()))
+    thread.start()
+
+    typed("snapshot", "--db", kept, "-o", "pipe")
+
+    thread.join()
+    assert Path("pipe").is_fifo()
+    assert read[0].startswith(b"SQLite")
 
 
 def test_a_snapshot_is_not_written_to_a_terminal(

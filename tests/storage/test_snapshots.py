@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowy_sim._engine.limits import Limits
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
@@ -45,7 +45,7 @@ def altered(path: Path, copy: Path, alter: Callable[[Rows], object]) -> Path:
     alter(content)
     shutil.copyfile(path, copy)
     with closing(sqlite3.connect(copy)) as connection, connection:
-        for table, columns in schema.COLUMNS.items():
+        for table, columns in tables.COLUMNS.items():
             connection.execute(f"DELETE FROM {table}")
             encoded = [
                 tuple(
@@ -56,7 +56,7 @@ def altered(path: Path, copy: Path, alter: Callable[[Rows], object]) -> Path:
                 )
                 for row in content[table]
             ]
-            schema.put(connection, table, encoded)
+            tables.put(connection, table, encoded)
     return copy
 
 
@@ -183,7 +183,7 @@ def test_open_tasks_keep_their_tokens_and_timers_fire(lived: Lived, tmp_path: Pa
     assert {"ActivityTaskCompleted", "TimerFired"} <= set(told)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(6)))
 def test_any_engine_is_the_same_after_it_was_moved(seed: int, tmp_path: Path) -> None:
     engine = campaign(seed, crashes=False).engine
     limits = {
@@ -306,8 +306,8 @@ def test_no_file_is_created_for_an_invalid_snapshot(lived: Lived, tmp_path: Path
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (schema.FORMAT + 1, "was written by a newer version of flowy-sim, in format 3"),
-        (schema.FORMAT - 1, r"A development version from before 0\.1\.0 can serve and export it"),
+        (tables.FORMAT + 1, "was written by a newer version of flowy-sim, in format 3"),
+        (tables.FORMAT - 1, r"A development version from before 0\.1\.0 can serve and export it"),
     ],
 )
 def test_another_format_is_refused(

@@ -40,17 +40,17 @@ def register(client: Client) -> None:
     client.register_activity_type(domain=DOMAIN, name="step", version="1")
 
 
-def start(client: Client, domain: str = DOMAIN) -> flowy.Execution:
+def start(client: Client, domain: str = DOMAIN, workflow_id: str = "order-1") -> flowy.Execution:
     reply = client.start_workflow_execution(
         domain=domain,
-        workflowId="order-1",
+        workflowId=workflow_id,
         workflowType={"name": "order", "version": "1"},
         taskList={"name": "decisions"},
         childPolicy="TERMINATE",
         executionStartToCloseTimeout="86400",
         taskStartToCloseTimeout="10",
     )
-    return flowy.Execution("order-1", reply["runId"])
+    return flowy.Execution(workflow_id, reply["runId"])
 
 
 def done(task: dict[str, Any]) -> list[str]:

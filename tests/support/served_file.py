@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from flowy_sim._engine import Engine
+from flowy_sim._server.served_simulation import ServedSimulation
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._server.simulation import ServedSimulation
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._simulation.settings import Settings
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.file_journal import open_file
 from tests.support.engine_driver import Driver
 
@@ -92,7 +92,7 @@ def rows(path: Path) -> Rows:
                     json.loads(value) if is_json(table, column) else value
                     for column, value in zip(columns, row, strict=True)
                 ]
-                for row in schema.read(connection, table)
+                for row in tables.read(connection, table)
             ]
-            for table, columns in schema.COLUMNS.items()
+            for table, columns in tables.COLUMNS.items()
         }

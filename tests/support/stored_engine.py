@@ -6,7 +6,7 @@ import sqlite3
 import weakref
 
 from flowy_sim._engine import Engine
-from flowy_sim._storage import schema
+from flowy_sim._storage import tables
 from flowy_sim._storage.restore import read_engines
 from flowy_sim._storage.unit_of_work import Ids, StoredEngine, UnitOfWork
 
@@ -18,7 +18,7 @@ class Keeper:
         # Whichever thread the garbage collector runs in closes it.
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         weakref.finalize(self, self.connection.close)
-        schema.create_tables(self.connection)
+        tables.create_tables(self.connection)
         self.ids = Ids.read(self.connection)
         self.stored = StoredEngine(self.ids.new(), engine)
         engine.track_changes()

@@ -9,9 +9,9 @@ from flowy import ActivityWorker, Execution, Outcome, WorkflowWorker, outcome
 DOMAIN = "flowy"
 
 
-def workers(client: Any, activities: Any, workflows: Any) -> list[Any]:
+def workers(client: Any, activities: Any, workflows: Any, **options: Any) -> list[Any]:
     both = [
-        WorkflowWorker(client, DOMAIN, "decisions", workflows),
+        WorkflowWorker(client, DOMAIN, "decisions", workflows, **options),
         ActivityWorker(client, DOMAIN, "numbers", activities),
     ]
     for worker in both:

@@ -15,8 +15,8 @@ import boto3
 import pytest
 
 from flowy_sim import Simulation
-from flowy_sim.explore import explore
-from flowy_sim.faults import DeciderDies, Deploy, WorkerDies
+from flowy_sim.explore import FoundError, explore
+from flowy_sim.faults import AnswerLate, DeciderDies, Deploy, WorkerDies
 from flowy_sim.testing import Runner
 from tests.support.exact_calls import EXACT_CALLS
 from tests.support.poll_loops import (
@@ -313,3 +313,54 @@ def test_the_time_of_event_loops_is_restored() -> None:
     was = asyncio.BaseEventLoop.run_forever
     run(decide, worker(lambda: asyncio.sleep(1)))
     assert asyncio.BaseEventLoop.run_forever is was
+
+
+def test_others_go_on_while_the_answer_of_a_coroutine_is_late() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    async def worker(client: Client) -> None:
+        while True:
+            task = await client.poll_for_activity_task(domain=DOMAIN, taskList={"name": "work"})
+            if task.get("taskToken"):
+                begun = asyncio.get_running_loop().time()
+                with suppress(client.exceptions.UnknownResourceFault):
+                    await client.respond_activity_task_completed(taskToken=task["taskToken"])
+                waited = asyncio.get_running_loop().time() - begun
+                seen.append((task["activityId"], waited >= 30))
+
+    def test(runner: Runner) -> None:
+        seen.clear()
+        runner.loop(decide)
+        runner.loop(worker)
+        client = runner.simulation.client()
+        register(client)
+        assert runner.finish(start(client)).result == "done"
+        assert not any(is_late for _, is_late in seen)
+
+    with pytest.raises(FoundError, match="the answer arrives late"):
+        explore(test, faults=[AnswerLate(seconds=30)])
+
+
+def test_a_coroutine_is_overtaken_at_a_call_if_another_has_work() -> None:
+    def test(runner: Runner) -> None:
+        started: list[str] = []
+
+        async def scheduler(client: Client) -> None:
+            if not started:
+                await client.list_open_workflow_executions(
+                    domain=DOMAIN, startTimeFilter={"oldestDate": 0}
+                )
+                started.append("job")
+            await client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "nothing"})
+
+        runner.loop(scheduler, "one")
+        runner.loop(scheduler, "another")
+        runner.loop(decide)
+        runner.loop(lambda client: work(client, "work") and None)
+        client = runner.simulation.client()
+        register(client)
+        runner.finish(start(client))
+        assert started == ["job"]
+
+    with pytest.raises(FoundError, match="others go on before its call of ListOpen"):
+        explore(test)

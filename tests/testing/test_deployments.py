@@ -13,7 +13,7 @@ from flowy.errors import ConfigurationError, NonDeterminismError
 from flowy_sim.explore import Exploration, find
 from flowy_sim.faults import AnswerLate, Deploy, GradualDeploy, InjectedFault, TaskLate
 from flowy_sim.testing import Runner
-from tests.planted.by_hand import DECISIONS, DOMAIN, STEP, STEPS, complete, decision, schedule
+from tests.planted.by_hand import DECISIONS, DOMAIN, STEPS, complete, decision, register, schedule
 from tests.support.poll_loops import Client
 
 charge = activity("charge", 1, "payments", start_to_close=60)
@@ -102,6 +102,7 @@ def test_a_deployment_in_the_right_order_is_not_blamed(
     assert found.complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [AnswerLate(seconds=5), TaskLate(seconds=5)], ids=repr)
 def test_a_patch_that_arrives_after_going_back_is_not_blamed(late: InjectedFault) -> None:
     def it_is_paid(runner: Runner) -> None:
@@ -191,33 +192,11 @@ OLD, NEW = decider("lamp"), decider('{"item": "lamp"}')
 OLD_WORK, NEW_WORK = worker(str), worker(read_either)
 
 
-def register_order(client: Client) -> None:
-    client.register_workflow_type(
-        domain=DOMAIN,
-        name="order",
-        version="1",
-        defaultTaskList=DECISIONS,
-        defaultExecutionStartToCloseTimeout="3600",
-        defaultTaskStartToCloseTimeout="10",
-        defaultChildPolicy="TERMINATE",
-    )
-
-
 def explored_loops(loops: dict[str, Any], work: Callable[[Client], None]) -> Exploration:
     def it_is_packed(runner: Runner) -> None:
         runner.loop(OLD, "decide")
         runner.loop(work, "work")
-        client = runner.simulation.client()
-        register_order(client)
-        client.register_activity_type(
-            domain=DOMAIN,
-            **STEP,
-            defaultTaskList=STEPS,
-            defaultTaskScheduleToStartTimeout="NONE",
-            defaultTaskScheduleToCloseTimeout="NONE",
-            defaultTaskStartToCloseTimeout="NONE",
-            defaultTaskHeartbeatTimeout="NONE",
-        )
+        register(runner.simulation.client(), start_to_close="NONE")
         run = runner(("order", "1"))
         assert run.raw_result in (None, "packed lamp")  # None: it was not answered in time.
 
@@ -230,6 +209,7 @@ def test_an_old_poll_loop_that_gets_the_task_of_a_new_one_is_found() -> None:
     assert 'packed {"item": "lamp"}' in str(failure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loops", "work"),
     [({"work": NEW_WORK}, OLD_WORK), ({"decide": NEW}, NEW_WORK)],
@@ -263,7 +243,7 @@ def test_coroutines_of_old_and_new_code_run_side_by_side() -> None:
 
     def test(runner: Runner) -> None:
         runner.loop(coroutine("old"), "decide")
-        register_order(runner.simulation.client())
+        register(runner.simulation.client())
         runs.add(runner(("order", "1")).raw_result)
 
     deployment = GradualDeploy(loops={"decide": coroutine("new")})

@@ -157,7 +157,7 @@ def test_a_worker_of_a_cluster_that_is_killed_takes_no_result_with_it(
     monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -108,7 +108,9 @@ def test_a_test_that_fails_in_each_run_has_no_decisive_moment_and_no_run_to_comp
     assert "No run that passes was found" in text
 
 
-@pytest.mark.parametrize("fault", [WorkerDiesLate(), AnswerLate()])
+@pytest.mark.parametrize(
+    "fault", [WorkerDiesLate(), pytest.param(AnswerLate(), marks=pytest.mark.slow)]
+)
 def test_a_fault_is_marked_on_the_timeline_of_the_execution_that_it_struck(
     fault: InjectedFault,
 ) -> None:

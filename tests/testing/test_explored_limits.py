@@ -9,7 +9,15 @@ import pytest
 from click.testing import CliRunner
 
 import flowy
-from flowy import Activity, ActivityProxy, TaskError, Workflow, activity, workflow
+from flowy import (
+    Activity,
+    ActivityProxy,
+    SerializationError,
+    TaskError,
+    Workflow,
+    activity,
+    workflow,
+)
 from flowy_sim import Limits, Simulation
 from flowy_sim._cli import cli
 from flowy_sim.explore import find
@@ -116,6 +124,7 @@ def runs(cls: type[Workflow]) -> Callable[[Runner], None]:
     return test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "faults"),
     [(TriesAgain, [ActivityFails(most=2)]), (Letters, [ActivityFails(), Signal("enough", "1")])],
@@ -123,7 +132,7 @@ def runs(cls: type[Workflow]) -> Callable[[Runner], None]:
 def test_what_ends_after_its_own_timers_has_ended_in_time(
     cls: type[Workflow], faults: list[InjectedFault]
 ) -> None:
-    found = find(runs(cls), faults=faults, ends_within=True, runs=100, times_out=True)
+    found = find(runs(cls), faults=faults, ends_within=True, runs=60, times_out=True)
     assert found.failure is None, str(found.failure)
 
 
@@ -178,3 +187,24 @@ def test_the_command_tries_more_on_request(
 def test_the_command_refuses_what_makes_no_sense() -> None:
     wrong = CliRunner().invoke(cli, ["explore", "--ends-within", "soon"])
     assert "--ends-within takes a number of seconds or derived, not 'soon'" in wrong.output
+
+
+@workflow("greeting", 1, "purchases")
+class Greeting(Workflow):
+    def run(self) -> str:
+        name = self.signal("name", str)
+        try:
+            return f"{type(name.result()).__name__}"
+        except SerializationError:
+            return "malformed"
+
+
+@pytest.mark.parametrize("given", [None, '"Ann"'])
+def test_a_signal_with_any_value_has_one_that_its_type_allows(given: str | None) -> None:
+    def test(runner: Runner) -> None:
+        seen.append(runner(Greeting).result)
+
+    seen: list[object] = []
+    find(test, faults=[Signal("name", given, any_value=True)])
+    assert seen[0] == "str"
+    assert set(seen) == {"str", "malformed"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -268,6 +269,41 @@ def test_an_execution_that_never_ends_is_found() -> None:
     failure = find(test, most_turns=50).failure
     assert failure is not None
     assert str(failure).startswith("EndlessError: the run took more than 50 turns")
+    assert "in the second half, restless-1 got 65 events" in str(failure)
+
+
+def test_a_loop_that_never_ends_is_found_with_its_last_call() -> None:
+    def look(client: Any) -> None:
+        while True:
+            client.list_domains(registrationStatus="REGISTERED")
+            time.sleep(1)
+
+    @workflow("patient", 1, "purchases", execution_start_to_close=86_400)
+    class Patient(Workflow):
+        def run(self) -> None:
+            self.sleep(80_000)
+
+    def test(runner: Runner) -> None:
+        runner.loop(look)
+        runner(Patient)
+
+    failure = find(test, most_turns=50).failure
+    assert failure is not None
+    assert "no history grew; the last calls were ListDomains by look" in str(failure)
+
+
+def test_a_run_that_takes_longer_than_there_is_time_is_cut_short() -> None:
+    @workflow("restless", 1, "purchases", execution_start_to_close=30_000_000)
+    class Restless(Workflow):
+        def run(self, seconds: int) -> None:
+            for _ in range(seconds):
+                self.sleep(1)
+
+    def test(runner: Runner) -> None:
+        runner(Restless, runner.choose("how many seconds", [1, 10**7]))
+
+    found = find(test, seconds=0.5, most_turns=10**7)
+    assert (found.runs, found.complete, found.failure) == (1, False, None)
 
 
 def test_invariants_see_each_execution_as_it_grows() -> None:
@@ -393,7 +429,7 @@ def test_choices_are_written_and_read_back() -> None:
 def test_what_does_not_matter_is_shrunk_away() -> None:
     needed = Deviation("turn", 5, 1)
     found = (Deviation("turn", 2, 3), needed, Deviation("effect", 1, 2))
-    assert shrink(lambda given: given if needed in given else None, found) == (needed,)
+    assert shrink(lambda given, _: given if needed in given else None, found) == (needed,)
 
 
 def test_an_activity_that_a_proxy_was_given_is_stubbed_by_its_type() -> None:

@@ -210,12 +210,13 @@ def test_stubs_need_no_use_where_the_marker_says_so(pytester: pytest.Pytester) -
     pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_coverage_counts_all_explored_runs(pytester: pytest.Pytester, processes: int) -> None:
     pytester.makepyfile(
         SHOP
         + f"""
-@pytest.mark.swf(explore={{"faults": EVERYDAY, "processes": {processes}, "runs": 200}})
+@pytest.mark.swf(explore={{"faults": EVERYDAY, "processes": {processes}, "runs": 100}})
 def test_it_ends(swf_run, swf_stub):
     swf_stub(Charge, result="paid")
     swf_run(Purchase, 7)
@@ -241,6 +242,7 @@ def test_it_ends(swf_run, swf_stub):
 """
 
 
+@pytest.mark.slow
 def test_the_plainest_run_of_an_explored_test_is_golden(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SHOP + GOLDEN)
     pytester.runpytest_inprocess().stdout.fnmatch_lines(["*record it with pytest --swf-record*"])

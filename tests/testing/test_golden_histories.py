@@ -88,7 +88,7 @@ def test_a_golden_test_that_runs_nothing_says_so(village: pytest.Pytester) -> No
 
 
 def test_the_replay_of_a_golden_history_needs_a_whole_file(tmp_path: Path) -> None:
-    from flowy_sim.testing._histories import load
+    from flowy_sim.testing._history_files import load
 
     (tmp_path / "x.json").write_text('{"events": [{"eventId": 2}]}', encoding="utf-8")
     with pytest.raises(flowy.HistoryError, match="is not the complete history"):

@@ -19,7 +19,7 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy_sim import Simulation
 from flowy_sim._cli import cli as main
 from flowy_sim.testing import Runner, Stubs
-from flowy_sim.testing._histories import save
+from flowy_sim.testing._history_files import save
 from flowy_sim.testing._loop_replay import replay_loop
 from flowy_sim.testing._recorded_decisions import Tolerance
 from flowy_sim.testing._run import Run

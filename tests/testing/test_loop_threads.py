@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,7 +111,14 @@ FAULTS = (Throttled(), NetworkError(), ReplyLost(), AnswerLost(), AnsweredTwice(
 LATE = (AnswerLate(), WorkerDiesLate())
 
 
-@pytest.mark.parametrize("worker", [threaded, pooled, of_the_module])
+@pytest.mark.parametrize(
+    "worker",
+    [
+        threaded,
+        pytest.param(pooled, marks=pytest.mark.slow),
+        pytest.param(of_the_module, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("fault", [*FAULTS, *LATE], ids=lambda fault: type(fault).__name__)
 def test_faults_strike_the_calls_of_threads(
     worker: Callable[[Client], None], fault: InjectedFault
@@ -115,18 +126,18 @@ def test_faults_strike_the_calls_of_threads(
     def test(runner: Runner) -> None:
         assert order_is_worked_on(runner, worker).status == "COMPLETED"
 
-    found = find(test, faults=[fault], most_faults=1)
+    found = find(test, faults=[fault], most_faults=1, seconds=60)
     assert found.failure is None, str(found.failure)
     assert found.complete
     assert fault.describe() not in found.never_struck
 
 
-@pytest.mark.parametrize("worker", [threaded, pooled])
+@pytest.mark.parametrize("worker", [pytest.param(threaded, marks=pytest.mark.slow), pooled])
 def test_explorations_of_threads_are_repeatable(worker: Callable[[Client], None]) -> None:
     def test(runner: Runner) -> None:
         order_is_worked_on(runner, worker)
 
-    one, other = (find(test, faults=FAULTS, runs=50, seconds=60) for _ in range(2))
+    one, other = (find(test, faults=FAULTS, runs=25, seconds=60) for _ in range(2))
     assert (one.runs, one.states, one.endings) == (other.runs, other.states, other.endings)
 
 
@@ -301,3 +312,70 @@ def test_a_worker_that_dies_of_the_refusal_of_its_late_answer_is_replaced() -> N
     found = find(test, faults=[AnswerLate()])
     assert found.failure is None, str(found.failure)
     assert not found.never_struck
+
+
+def test_a_thread_is_overtaken_at_a_call_if_another_has_work() -> None:
+    def test(runner: Runner) -> None:
+        calls: list[str] = []
+
+        def worker(client: Client) -> None:
+            def serve() -> None:
+                while True:
+                    task = poll(client, "work")
+                    if task.get("taskToken"):
+                        order = task["workflowExecution"]["workflowId"]
+                        calls.append(f"takes the task of {order}")
+                        client.record_activity_task_heartbeat(taskToken=task["taskToken"])
+                        calls.append(f"has called for that of {order}")
+                        client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+            for _ in range(2):
+                threading.Thread(target=serve, daemon=True).start()
+            while True:
+                time.sleep(3600)
+
+        runner.loop(decides(("a", "work")), "decide")
+        runner.loop(worker, "work")
+        client = runner.simulation.client()
+        register(client)
+        started = [start(client, workflow_id=each) for each in ("order-1", "order-2")]
+        for each in started:
+            runner.finish(each)
+        assert calls[0].split()[-1] == calls[1].split()[-1]
+
+    failure = find(test).failure
+    assert failure is not None
+    assert "others go on before its call of RecordActivityTaskHeartbeat" in str(failure)
+    assert find(test, runs=1).failure is None
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_a_worker_that_dies_of_an_answer_that_arrives_twice_is_replaced(seconds: int) -> None:
+    def worker(client: Client) -> None:
+        task = poll(client, "work")
+        if task.get("taskToken"):
+            time.sleep(seconds)
+            client.respond_activity_task_completed(taskToken=task["taskToken"])
+
+    def test(runner: Runner) -> None:
+        assert order_is_worked_on(runner, worker).status == "COMPLETED"
+
+    found = find(test, faults=[AnsweredTwice()])
+    assert found.failure is None, str(found.failure)
+    assert not found.never_struck
+
+
+def test_what_is_found_does_not_depend_on_the_hash_seed() -> None:
+    found = [
+        subprocess.run(
+            [sys.executable, "-m", "tests.support.explored_loop"],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert found[0].startswith("60 ")

@@ -15,6 +15,7 @@ from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim.faults import WorkerDiesLate
 from flowy_sim.strategies import WorkflowMachine
 from flowy_sim.testing import Run
+from tests.support.properties import examples
 
 
 @activity("charge", 1, "payments", start_to_close=60, retry=5)
@@ -76,7 +77,9 @@ class Images(WorkflowMachine):
 
 @pytest.mark.parametrize("machine", [Purchases, CarefulPurchases, Images])
 def test_a_correct_workflow_survives_everything(machine: type[WorkflowMachine]) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=20))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples(20), stateful_step_count=20)
+    )
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from flowy.errors import NonDeterminismError
 from flowy_sim import Simulation, StuckError
 from flowy_sim.testing import Runner
 from flowy_sim.testing._loop_replay import replay_loop
+from tests.support.properties import examples
 
 LIST = {"domain": "simulated", "taskList": {"name": "spinners"}}
 
@@ -88,7 +89,7 @@ def complete(swf: Any, task: Any) -> Any:
     return swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(rounds=st.integers(0, 15_000), seconds=st.integers(0, 50))
 def test_a_coroutine_may_go_round_until_something_happens(rounds: int, seconds: int) -> None:
     """It yields many times by itself, and then waits for what another coroutine does."""

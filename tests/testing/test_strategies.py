@@ -121,7 +121,7 @@ def test_a_test_can_let_an_execution_end() -> None:
     assert find(
         histories(Approval, end=send, faults=[]),
         has_ended,
-        settings=settings(deadline=None, max_examples=100),
+        settings=settings(UNSHRUNK, deadline=None),
     )
 
 
@@ -130,7 +130,7 @@ def test_histories_shrink_to_the_simplest_one() -> None:
     def has_failed(events: list[Event]) -> bool:
         return any(event["eventType"] == "ActivityTaskFailed" for event in events)
 
-    shrunk = settings(deadline=None, max_examples=1_000)
+    shrunk = settings(deadline=None, max_examples=200)
     found = find(histories(ImageCategorization), has_failed, settings=shrunk, random=Random(0))
     types = [event["eventType"] for event in found]
     assert types.count("ActivityTaskFailed") == 1
@@ -140,7 +140,7 @@ def test_histories_shrink_to_the_simplest_one() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("to_decide", [False, True])
 def test_a_test_that_fails_with_a_history_tells_its_story(to_decide: bool) -> None:
-    @settings(derandomize=True, database=None)
+    @settings(UNSHRUNK, derandomize=True, database=None)
     @given(histories(Order, to_decide=to_decide))
     def fails(events: list[Event]) -> None:
         raise AssertionError

@@ -84,6 +84,8 @@ def test_no_file_stops_the_others(events: list[dict[str, Any]], tmp_path: Path) 
         (tmp_path / f"{name}.json").write_bytes(data)
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "dangling.json").symlink_to(tmp_path / "nowhere")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "zz good.json").write_text(line(events), encoding="utf-8")
     if os.geteuid() != 0:
         (tmp_path / "secret.json").write_bytes(b"[]")
@@ -117,6 +119,22 @@ def test_an_event_of_an_unknown_type_gives_a_verdict_wherever_it_is(
     verdicts = list(verify_paths(tmp_path))
     assert len(verdicts) == len(events)
     assert not any(verdict.agrees for verdict in verdicts)
+    # The events before it, and its own type, which the simulation does not write.
+    assert all(verdict.difference is not None or verdict.error for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("late", "got"), [(10**6, "WorkflowExecutionTimedOut"), (10**9, "(absent)")]
+)
+def test_an_unknown_event_long_after_the_end_is_the_difference(
+    events: list[dict[str, Any]], late: int, got: str
+) -> None:
+    at = events[0]["eventTimestamp"] + late
+    unknown = {"eventId": len(events) + 1, "eventType": "Paused", "eventTimestamp": at}
+    difference = verify([*events, unknown]).difference
+    assert difference is not None
+    found = (difference.field, difference.recorded, difference.got)
+    assert found == ("eventType", "Paused", got)
 
 
 def test_unknown_members_are_ignored_at_any_depth(events: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from flowy_sim._cli import cli
 from flowy_sim._cli.history_recorder import MOST_REFUSALS, RetryingClient, path_of, record
 from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.server import serving
-from flowy_sim.testing._histories import load
+from flowy_sim.testing._history_files import load
 from flowy_sim.verify import verify_paths
 
 DOMAIN = "shop"
@@ -185,6 +185,18 @@ def test_a_file_that_was_damaged_is_written_again(client: Any, tmp_path: Path) -
 
     assert list(record(client, DOMAIN, tmp_path, status="FAILED")) == [recorded]
     assert agreeing(tmp_path) == 1
+
+
+def test_no_other_file_is_touched(client: Any, tmp_path: Path) -> None:
+    (recorded,) = record(client, DOMAIN, tmp_path, status="FAILED")
+    users = recorded.path.with_name(f"{recorded.path.name}.new")
+    users.write_text("the user's")
+    recorded.path.unlink()
+
+    list(record(client, DOMAIN, tmp_path, status="FAILED"))
+
+    assert {*tmp_path.iterdir()} == {recorded.path, users}
+    assert users.read_text() == "the user's"
 
 
 def test_the_service_s_rates_are_kept(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from flowy_sim.verify import MalformedHistoryError, verify
+from tests.support.properties import examples
 from tests.support.random_histories import Life
 
-every_life = pytest.mark.parametrize("seed", range(40))
+every_life = pytest.mark.parametrize("seed", range(examples(40)))
 
 
 def life(seed: int, moments: int = 100) -> Life:

@@ -41,6 +41,11 @@ class Library(Workflow):
         assert_type(flowy.gather(small, child), tuple[str, list[str]])
         name, books, _ = flowy.gather(small, child, self.timer(5))
         assert_type((name, books), tuple[str, list[str]])
+        six = flowy.gather(small, child, small, child, small, child)
+        assert_type(six[5], list[str])
+        whatever: list[Result[object]] = [small, child, self.timer(5)]
+        many: list[object] = flowy.gather(small, child, small, child, small, child, *whatever)
+        assert_type(len(many), int)
         for each in flowy.finish_order(*[small, small]):
             assert_type(each.result(), str)
         for either in flowy.finish_order(small, child):

@@ -71,7 +71,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     output = getattr(config, "workeroutput", None)
     if output is not None:
-        from flowy_sim.testing._histories import iso
+        from flowy_sim.testing._history_files import iso
 
         output["swf_report"] = json.dumps(_parts_of(config), default=iso)
         output["swf_explored"] = pickle.dumps(_explored_by(config))

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowy_sim._storage import progress, writable_file
+from flowy_sim._storage import progress_mark, writable_file
 from flowy_sim._storage.files import FileRefusedError
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN
@@ -137,6 +139,26 @@ def test_damaged_files_and_files_from_different_moments_are_refused_or_complete(
         assert states.index(found) >= STATES * (others[2] + 1) - 1
 
 
+@pytest.mark.parametrize("moment", range(4))
+def test_a_log_that_was_copied_in_part_loses_nothing(
+    copies: tuple[Path, list[State]], tmp_path: Path, moment: int
+) -> None:
+    """On a full disk, pages are written in their order until one would be added."""
+    folder, states = copies
+    whole = crash(folder / str(moment) / "kept.db", tmp_path / "whole.db")
+    before = whole.read_bytes()
+    with closing(sqlite3.connect(whole)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    after = whole.read_bytes()
+    assert len(after) > len(before) or moment
+
+    for copied in range(0, len(after) + page, page):
+        path = crash(folder / str(moment) / "kept.db", tmp_path / "kept.db")
+        path.write_bytes(after[:copied] + before[copied:])
+        assert opened(path) == states[STATES * (moment + 1) - 1]
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_lost_file_is_reported_by_name_and_can_be_accepted(
     copies: tuple[Path, list[State]],
@@ -241,7 +263,7 @@ def test_a_folder_that_cannot_be_written_is_named(
             os, "open", lambda *each: refuse() if "-progress" in str(each[0]) else real(*each)
         )
     else:
-        monkeypatch.setattr(progress, "_write_at_start", refuse)
+        monkeypatch.setattr(progress_mark, "_write_at_start", refuse)
 
     with pytest.raises(
         FileRefusedError, match=r"Permission denied.*; make the file and its folder writable"

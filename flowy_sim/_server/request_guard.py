@@ -229,8 +229,6 @@ CONTENT_SECURITY_POLICY = (
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'"
 )
-
-
 """Everything comes from files of this server: no inline scripts or styles, no other host."""
 
 
@@ -242,14 +240,10 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
 """The headers of all responses that a browser could show."""
 
 
 ACTION_HEADER = "x-flowy-action"
-
-
 """The header in which scripts of pages send the token."""
 
 

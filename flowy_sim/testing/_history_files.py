@@ -16,10 +16,10 @@ from flowy.errors import HistoryError, NonDeterminismError
 from flowy.payloads import PLAIN, Payloads
 from flowy.replay import replay
 from flowy.workflow import Workflow
-from flowy_sim._events.history import Event, History
+from flowy_sim._events.history import Event, History, documents, files
 from flowy_sim._events.schema import attributes_of
 from flowy_sim.testing._loop_replay import replay_loop
-from flowy_sim.testing._loops import PollingCode
+from flowy_sim.testing._polling_code import PollingCode
 from flowy_sim.testing._recorded_decisions import Tolerance
 
 
@@ -64,7 +64,7 @@ def load(path: Path) -> LoadedHistory:
     Args:
         path: a JSON file: the output of ``aws swf get-workflow-execution-history``, or a list of
             events. The pages of a long history can follow each other, or be in a list, in any
-            order.
+            order, in each encoding that `documents` reads.
 
     Returns:
         The history. Its times are as in the file.
@@ -73,12 +73,12 @@ def load(path: Path) -> LoadedHistory:
         HistoryError: the file is not a history, or not a complete one.
     """
     try:
-        documents = list(_documents(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise HistoryError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
+        found = documents(path)
+    except OSError as error:
+        raise HistoryError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise HistoryError(f"{path} is not JSON: {error}") from error
-    return collect(str(path), documents)
+    return collect(str(path), found)
 
 
 def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
@@ -119,31 +119,11 @@ def _is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def files(*paths: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the name and path of each file, and of the JSON files in folders at any depth."""
-    for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*.json")):
-                yield str(file.relative_to(path)), file
-        else:
-            yield path.name, path
-
-
 def iso(value: object) -> str:
     """Return a time as it is written in JSON."""
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{value!r} cannot be written as JSON")
-
-
-def _documents(text: str) -> Iterator[Any]:
-    """Yield the JSON documents in a text, which follow each other."""
-    decoder = json.JSONDecoder()
-    text = text.strip()
-    while text:
-        document, end = decoder.raw_decode(text)
-        yield document
-        text = text[end:].lstrip()
 
 
 def _pages(document: Any) -> Iterator[Mapping[str, Any]]:

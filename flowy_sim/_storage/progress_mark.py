@@ -32,8 +32,8 @@ from sqlite3 import Connection, Error, OperationalError, connect
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from flowy_sim._storage import schema
-from flowy_sim._storage.schema import Row, encode
+from flowy_sim._storage import tables
+from flowy_sim._storage.tables import Row, encode
 
 #: The key of the mark in the table ``about``.
 _MARK = "mark"
@@ -43,6 +43,7 @@ _SECTOR = 512
 #: for the interpreter after each.
 _IS_ONE_CALL = hasattr(os, "O_DSYNC") and hasattr(os, "pwrite")
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_DSYNC", 0)
+_HEADER_BYTES = 100
 _LOG_HEADER = struct.Struct(">8I")
 _FRAME_HEADER = struct.Struct(">6I")
 
@@ -85,7 +86,7 @@ class ProgressMark(NamedTuple):
     @classmethod
     def read(cls, connection: Connection) -> ProgressMark:
         """Return the mark in a database; that of a file that was never opened has no changes."""
-        rows: dict[str, str] = dict(schema.read(connection, "about"))
+        rows: dict[str, str] = dict(tables.read(connection, "about"))
         return cls(*json.loads(rows[_MARK])) if _MARK in rows else cls()
 
     @classmethod
@@ -130,10 +131,11 @@ def loss(path: Path, connection: Connection) -> str:
             f"so that changes may be missing which were in its write-ahead log {log.name}"
         )
     if both.changes < reached.changes:
+        held = f"{both.changes:,}" if both.changes else "none"
+        missing = f"those made after {both.time}" if both.changes else "all"
         return (
-            f"{path} and its write-ahead log {log.name} hold {both.changes:,} of the "
-            f"{reached.changes:,} changes that {progress.name} names; those made after "
-            f"{both.time}, up to {reached.time}, are missing"
+            f"{path} and its write-ahead log {log.name} hold {held} of the {reached.changes:,} "
+            f"changes that {progress.name} names; {missing}, up to {reached.time}, are missing"
         )
     belongs = {both.ids[0], alone.ids[0]} <= set(reached.ids)
     if log_has_content(log):
@@ -183,9 +185,34 @@ def set_aside_log(path: Path) -> None:
 
 
 def _mark_without_log(path: Path) -> ProgressMark:
+    missing = missing_bytes(path)
+    if missing:
+        return _mark_in(path.read_bytes() + bytes(missing))
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(connect(uri, uri=True)) as connection:
         return ProgressMark.read(connection)
+
+
+def _mark_in(content: bytes) -> ProgressMark:
+    """Return the mark in the content of a database, parts of which may be missing."""
+    # SQLite reads no database in memory that says it has a log.
+    without_log = content[:18] + b"\1\1" + content[20:]
+    with closing(connect(":memory:")) as connection:
+        connection.deserialize(without_log)
+        return ProgressMark.read(connection)
+
+
+def missing_bytes(path: Path) -> int:
+    """Return by how much a database is shorter than its first page says.
+
+    While the log is copied to it on a full disk, the pages that are there are written, and none can
+    be added. Nothing is lost then: SQLite reads the others from the log.
+    """
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+        length = os.fstat(file.fileno()).st_size
+    page_size = 65_536 if header[16:18] == b"\0\1" else int.from_bytes(header[16:18], "big")
+    return max(0, page_size * int.from_bytes(header[28:32], "big") - length)
 
 
 def _size(path: Path) -> int:
@@ -310,7 +337,7 @@ class Progress:
     def _commit(self, mark: ProgressMark) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            schema.put(self._connection, "about", [mark.row])
+            tables.put(self._connection, "about", [mark.row])
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

@@ -127,9 +127,12 @@ def _confirm(question: str) -> None:
         agreed = click.confirm(question, err=True)
     except click.Abort:  # There is no one to answer.
         click.echo(err=True)
-        agreed = False
+        raise click.ClickException(
+            "nothing was done; to act without a question, give --yes"
+        ) from None
     if not agreed:
-        raise click.ClickException("nothing was done; to act without a question, give --yes")
+        click.echo("Nothing was done.", err=True)
+        raise click.exceptions.Exit(1)
 
 
 @click.command(

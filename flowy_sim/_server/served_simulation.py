@@ -21,10 +21,10 @@ from flowy_sim._engine.lambda_functions import LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.validation import checked
-from flowy_sim._server.clock import ServedClock
+from flowy_sim._server.changeable_clock import ServedClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.engines import ServedEngines
-from flowy_sim._server.presence import (
+from flowy_sim._server.http_presence import (
     ConnectionPoller,
     ConnectionPresence,
     FunctionCall,
@@ -33,12 +33,12 @@ from flowy_sim._server.presence import (
 from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
 from flowy_sim._server.stub_definitions import Invoked
 from flowy_sim._simulation.clock import later
+from flowy_sim._simulation.event_loop import EventLoop
 from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import POLLS, Engines, all_handed_out
 from flowy_sim._simulation.settings import LATENCIES, PAUSED, Settings
 from flowy_sim._simulation.stub_answers import Answer
-from flowy_sim._simulation.waiters import EventLoop
 from flowy_sim._storage.journal import (
     Journal,
     JournalError,
@@ -133,7 +133,7 @@ class ServedSimulation:
         name, account, settings: as given.
         region: the default region.
         journal: its own journal.
-        clock: tells the time.
+        clock: the clock that it follows.
         engines: the service in each region.
         presence: the pollers.
         polls: the polls that wait.
