@@ -30,6 +30,8 @@ JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4", "aws-sdk@2"]
 OLDER_FLOWY = "flowy==0.4.1"
 OLDER_PYTHON = "python3.9"  # On newer ones, flowy 0.4.1 fails.
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
+# For programs that end before optimizing them pays.
+JVM_OPTIONS = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 CONTAINER_FILES = {
     "compose-spec": "compose.yaml",
     "github-workflows": "examples/ci/github-actions.yml",
@@ -211,11 +213,12 @@ def clients(session: nox.Session) -> None:
     if has_java:
         with session.chdir("tests/clients/java"):
             built = f"-Dbuilt={folder / 'java'}"
-            session.run_install("mvn", *MAVEN_OPTIONS, built, "process-classes", external=True)
+            build = ("mvn", *MAVEN_OPTIONS, built, "process-classes")
+            session.run_install(*build, external=True, env=JVM_OPTIONS)
     if has_go:
         with session.chdir("tests/clients/go"):
             session.run_install("go", "build", "-o", f"{folder / 'go'}/", "./...", external=True)
-    found = {"FLOWY_CLIENTS": str(folder)}
+    found = {"FLOWY_CLIENTS": str(folder), **JVM_OPTIONS}
     session.run("pytest", "-n", "4", "tests/clients", *session.posargs, env=found)
     # It allows only some versions of botocore.
     alone = folder / "aiobotocore"
@@ -228,7 +231,7 @@ def clients(session: nox.Session) -> None:
             session.run("npm", "test", external=True, env=NODE_WITHOUT_WARNING)
     if has_java:
         with session.chdir("examples/java"):
-            session.run("mvn", *MAVEN_OPTIONS, "verify", external=True)
+            session.run("mvn", *MAVEN_OPTIONS, "verify", external=True, env=JVM_OPTIONS)
     if has_go:
         with session.chdir("examples/go"):
             session.run("go", "test", "-count=1", "./...", external=True)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import ast
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from tests.support.public_api import LISTING, MODULES, listing, public_names
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_the_public_api_is_as_listed() -> None:
@@ -33,6 +37,16 @@ def test_no_two_public_classes_share_a_name() -> None:
             value = getattr(module, name)
             if isinstance(value, type):
                 homes.setdefault(name, set()).add(value)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for package in ("flowy", "flowy_sim"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 import sys
@@ -15,10 +16,18 @@ import pytest
 import yaml
 
 from flowy._cli import cli as flowy
-from flowy_sim import Latency, Limits
+from flowy_sim import Latency, Limits, Simulation
 from flowy_sim._cli import cli as flowy_sim
 from flowy_sim._cli.serve import serve
+from flowy_sim._engine.limits import LIMIT_PRESETS
+from flowy_sim._server.http import MAX_BODY
+from flowy_sim._server.request_reader import MAX_BODIES
+from flowy_sim._server.settings import ServerSettings
+from flowy_sim._simulation.clock import DEFAULT_START
+from flowy_sim.explore import find
+from flowy_sim.explore._attempt import Setup
 from flowy_sim.pytest_plugin import _fixtures
+from flowy_sim.testing import Runner
 from tests.support.public_api import MODULES, public_names
 
 ROOT = Path(__file__).parent.parent
@@ -195,3 +204,65 @@ def test_help_fits_a_terminal_and_breaks_no_name(group: click.Group, width: int)
         for line in command.get_help(context).splitlines():
             assert len(line) <= width, (name, line)
             assert not re.search(r"\w-$", line), (name, line)
+
+
+def cells(page: str, heading: str) -> dict[str, str]:
+    """The second cell of each row of the table that follows a text, by the first cell."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    table = text.split(heading, 1)[1].split("\n\n|", 1)[1].split("\n\n")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()[2:]]
+    return {each.strip("`"): row[1].strip("`") for row in rows for each in row[0].split(", ")}
+
+
+def test_the_page_about_configuration_has_the_defaults_of_the_marker() -> None:
+    shown = cells("configuration.md", "The marker `@pytest.mark.swf(…)` configures")
+    parameters = {
+        **inspect.signature(Simulation).parameters,
+        **inspect.signature(Runner).parameters,
+    }
+    defaults = {
+        name: parameters[name].default for name in (*_fixtures.SIMULATION, *_fixtures.RUNNER)
+    }
+    defaults["start"] = DEFAULT_START
+    told = {name for name, value in defaults.items() if isinstance(value, str | int | float)}
+    assert {"seed", "domain", "most_restarts", "patience", "freeze"} <= told
+    told.remove("virtual_sleep")  # It is on, but only poll loops sleep.
+    assert {name: shown[name] for name in told} == {
+        name: f"{value:g}" if type(value := defaults[name]) is float else str(value)
+        for name in told
+    }
+
+
+def test_the_page_about_exploring_has_the_defaults_of_the_code() -> None:
+    shown = cells("exploring.md", "`explore=True` tries different orders without faults.")
+    defaults = inspect.signature(find).parameters
+    assert f"by default {defaults['most_faults'].default}" in shown["most_faults"]
+    assert f"by default after {defaults['runs'].default:,} runs" in shown["runs"]
+    assert f"or {defaults['seconds'].default:g} seconds" in shown["seconds"]
+    assert f"by default {Setup().most_turns:,}" in shown["most_turns"]
+
+
+def test_the_page_about_serving_has_the_limits_of_the_code() -> None:
+    shown = cells("serving.md", "## Limits")
+    settings, limits = ServerSettings(), Limits()
+    assert shown["body of a request"] == f"{MAX_BODY:,} bytes"
+    assert shown["bodies that are being sent"] == f"{MAX_BODIES // 1024**2} MiB"
+    assert shown["time for a request to arrive"].startswith(f"{settings.request_seconds} seconds")
+    assert shown["connections"].startswith(f"{settings.max_connections:,} ")
+    assert shown["waiting polls"].startswith(
+        f"{settings.max_polls:,} (`--max-polls`), and {limits.polls:,} on one task list"
+    )
+    assert shown["domains"].startswith(f"{limits.domains} ")
+    assert shown["simulations"].startswith(f"{settings.max_simulations:,} ")
+
+
+def test_the_page_about_configuration_has_the_values_of_presets() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    small, slow = LIMIT_PRESETS["small"], LIMIT_PRESETS["slow"]
+    text = page.replace("\n", " ")
+    assert (
+        f"histories of {small.events} events, {small.open_activities} open tasks of each kind, and "
+        f"payloads of {small.payload:,} characters"
+    ) in text
+    assert (slow.rates, slow.throttling) == (1, True)
+    assert "one percent of the service's rates" in text

@@ -164,6 +164,7 @@ def _print_facts(
             for name, value in texts.items()
         },
     }
+    # A traceback ends with the message that is the reason.
     if lines.get("details", "").rstrip().endswith(lines.get("reason", "")):
         lines["details"] = _without_last_line(lines.get("details", ""))
     for name, value in lines.items():

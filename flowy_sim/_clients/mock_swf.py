@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures.thread import _worker as _of_pool
@@ -21,6 +22,10 @@ from flowy_sim._simulation.waiters import ADOPTED_BY, end_thread
 
 _really_wait = threading.Condition.wait
 """It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
+
+_ENDPOINT = "AWS_ENDPOINT_URL_SWF"
+_NOWHERE = "http://other-processes-need-swf-endpoint.invalid"
+"""Where other processes call that the code has started; its name says what to do."""
 
 _LOOK = 0.5
 """Real seconds between two looks whether the runner of a thread has ended."""
@@ -60,7 +65,8 @@ def mock_swf(
     ``mock_aws`` and around it. If several are nested, the innermost answers. If several threads use
     one each, each answers the calls of its own thread, and those of clients created there. A thread
     that is still waiting for an answer at the end of the last one is ended, so that it never calls
-    AWS.
+    AWS. A process that the code starts has no simulation; so that its SWF clients do not call AWS
+    either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist meanwhile, unless it is set.
 
     Args:
         simulation: the simulation that answers; a new one each time by default.
@@ -124,6 +130,7 @@ class _Mocks:
             if not self._entered:
                 # The replacements may still be there, for threads that had outlived the last mock.
                 self._restore()
+                os.environ.setdefault(_ENDPOINT, _NOWHERE)
                 self._replace(BaseClient, "_make_request", self._maker)
                 self._replace(Session, "create_client", self._creator)
                 if find_spec("aiobotocore"):
@@ -139,6 +146,8 @@ class _Mocks:
     def leave(self, responder: Responder) -> None:
         with self._lock:
             self._entered = [entry for entry in self._entered if entry[1] is not responder]
+            if not self._entered and os.environ.get(_ENDPOINT) == _NOWHERE:
+                del os.environ[_ENDPOINT]
             may_call = (each for each in list(ADOPTED_BY) if not self._calling.get(each))
             # As long as such a thread lives, its next call must end it instead of reaching AWS.
             if not self._entered and not any(thread.is_alive() for thread in may_call):
@@ -224,6 +233,19 @@ class _Mocks:
 
         return make_request_here
 
+    @contextmanager
+    def _environment_of_client(self) -> Iterator[None]:
+        """Let a client get the address that it would have without a mock."""
+        with self._lock:
+            hidden = os.environ.get(_ENDPOINT) == _NOWHERE
+            if hidden:
+                del os.environ[_ENDPOINT]
+            try:
+                yield
+            finally:
+                if hidden:
+                    os.environ[_ENDPOINT] = _NOWHERE
+
     def _creator(self, create_client: Any) -> Any:
         def create_client_here(
             session: Any, service_name: str, *arguments: Any, **given: Any
@@ -236,7 +258,8 @@ class _Mocks:
                 given |= CREDENTIALS
             if not arguments and not given.get("region_name"):
                 given["region_name"] = responder.region
-            client = create_client(session, service_name, *arguments, **given)
+            with self._environment_of_client():
+                client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)
             return client
 

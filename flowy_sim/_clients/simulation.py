@@ -90,8 +90,7 @@ class Simulation:
         limits: the service's quotas.
         latency: how late effects happen; `Latency.DEFAULT` by default.
         patience: for how many real seconds the virtual clock waits for a client that may be
-            about to take a task, or that may prevent a time-out; 0 in tests of time-outs. See
-            `flowy_sim._simulation.time_skipping`.
+            about to take a task, or that may prevent a time-out; 0 in tests of time-outs.
         empty_poll_token: whether the reply to a poll that finds no task has an empty `taskToken`,
             as documented. By default it has none, as recorded.
 

@@ -69,14 +69,16 @@ def read_body(body: bytes) -> dict[str, Any]:
     {'name': 'shop'}
     """
     try:
-        # JSON in another encoding than UTF-8 has a byte-order mark, or zero bytes.
-        if body[:1] in b"\xef\xfe\xff" or b"\0" in body[:4]:
-            members = json.loads(body, parse_constant=_refuse_constant)
-        else:
+        try:
             text = body.decode("utf-8", "surrogatepass")
-            members, end = _scan(text)
-            if end < len(text):
-                members = _DECODER.decode(text)
+            # The method of the decoder in C, without what `decode` does around it.
+            members, end = _DECODER.scan_once(text, 0)  # type: ignore[attr-defined]
+            is_whole = end == len(text)
+        except (ValueError, StopIteration):
+            is_whole = False
+        if not is_whole:
+            # White space around it, another encoding than UTF-8, or a mistake.
+            members = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise SerializationException from None
     if not isinstance(members, dict):
@@ -115,7 +117,7 @@ def reply(members: Mapping[str, Any], request_id: str, headers: Mapping[str, str
         request_id: a UUID.
         headers: the request's headers, by their names in lower case; they select the variant.
     """
-    body = spelled(members).encode() if members else b""
+    body = _spelled_members(members).encode() if members else b""
     return _response(200, body, request_id, headers)
 
 
@@ -136,11 +138,12 @@ def spelled(value: Any) -> str:
     return _SPELL.get(type(value), json.dumps)(value)
 
 
-def _spelled_members(members: dict[str, Any]) -> str:
+def _spelled_members(members: Mapping[str, Any]) -> str:
     spell, other = _SPELL.get, json.dumps
+    items = sorted(members.items()) if len(members) > 1 else members.items()
     parts = [
         f"{quoted(name)}:{spell(type(value), other)(value)}"
-        for name, value in sorted(members.items())
+        for name, value in items
         if value is not None
     ]
     return f"{{{','.join(parts)}}}"
@@ -192,13 +195,3 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
-def _scan(text: str) -> tuple[Any, int]:
-    """Return the JSON that a text begins with, and where it ends; -1 if it begins otherwise."""
-    try:
-        # The method of the decoder in C, without what `decode` does around it.
-        found: tuple[Any, int] = _DECODER.scan_once(text, 0)  # type: ignore[attr-defined]
-    except StopIteration:
-        return None, -1
-    return found

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache, partial
-from importlib import resources
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -22,13 +20,22 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from flowy.errors import FlowyError
 from flowy_sim._console import actions, views
 from flowy_sim._console.access import Access, LoginNeededError
 from flowy_sim._console.drawer import Drawer
 from flowy_sim._console.renderer import render, rendered, sliced
+from flowy_sim._console.responses import (
+    InParts,
+    UnknownSimulationError,
+    asset_response,
+    no_page,
+    refusal,
+    status_of,
+    with_errors_as_json,
+)
 from flowy_sim._console.served import ServedSources
 from flowy_sim._console.source import IsGone, Place, Source, SourceError
 from flowy_sim._console.stream import Streams
@@ -44,10 +51,6 @@ Gather = Callable[[Visit], Awaitable[dict[str, Any]]]
 
 _PAGES = ("execution", "task-lists")
 """The paths of the pages besides the list of executions."""
-
-_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_ASSETS = (("flowy_sim._console", "assets"), ("flowy_sim._report", "assets"))
-"""Where the files are that pages load; the style sheet of reports is one of them."""
 
 
 class Sources(Protocol):
@@ -66,37 +69,6 @@ class Sources(Protocol):
             SourceError: there is no such region or domain.
         """
         ...
-
-
-class UnknownSimulationError(LookupError):
-    """A page is about a simulation that does not exist."""
-
-
-class _InParts(Response):
-    """A response that may be long: calls are answered between its parts.
-
-    Args:
-        parts: its body.
-        status: its status.
-        headers: its headers, besides its length.
-        media_type: its media type.
-    """
-
-    def __init__(
-        self, parts: Sequence[bytes], status: int, headers: Mapping[str, str], media_type: str
-    ) -> None:
-        length = {"Content-Length": str(sum(map(len, parts)))}
-        super().__init__(None, status, {**length, **headers}, media_type)
-        self._parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
-        for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-            await asyncio.sleep(0)
-        await send({"type": "http.response.body", "body": b""})
 
 
 class Console:
@@ -143,14 +115,14 @@ class Console:
                 Route(f"{start}/{PAGES}/stamp", self._text(_stamp)),
                 Route(f"{start}/{PAGES}/history", self._text(views.execution_history)),
                 Route(f"{start}/{PAGES}/test", self._answer(self._test), methods=["POST"]),
-                Route(f"{start}/{PAGES}/assets/{{name}}", _asset),
+                Route(f"{start}/{PAGES}/assets/{{name}}", asset_response),
                 Route(f"{start}/{PAGES}/login", self._log_in, methods=["POST"]),
                 Route(f"{start}/{PAGES}/stream", self._stream),
                 Route(f"{start}/{PAGES}/act/{{name}}", self._action(_acted), methods=["POST"]),
                 Route(f"{start}/{PAGES}/copy/{{name}}", self._action(_copied), methods=["POST"]),
             ]
         routes.append(Route("/{simulation}", _with_slash))
-        return Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
+        return Starlette(routes=routes, exception_handlers={HTTPException: no_page})
 
     def close(self) -> None:
         """End the streams, and the processes beside the server."""
@@ -211,13 +183,13 @@ class Console:
             except Elsewhere as elsewhere:
                 return RedirectResponse(elsewhere.url, 303)
             except ForbiddenError as error:
-                return _refusal(403, str(error), depth)
+                return refusal(403, str(error), depth)
             except SourceError as error:
                 source = self._sources.find(
                     Place(place.simulation, place.account), request.is_disconnected
                 )
                 if source is None:
-                    return _refusal(404, str(error), depth)
+                    return refusal(404, str(error), depth)
                 visit = self._visit(request, source, {}, depth)
                 return await self._error_page(visit, error)
 
@@ -242,9 +214,9 @@ class Console:
                 headers["Content-Disposition"] = 'attachment; filename="history.json"'
             text = await gather(visit, self._drawer, self._code)
             parts = [part.encode() for part in sliced(text)]
-            return _InParts(parts, 200, headers, "application/json")
+            return InParts(parts, 200, headers, "application/json")
 
-        return _with_errors_as_json(answer)
+        return with_errors_as_json(answer)
 
     def _action(
         self, answer: Callable[[Visit, str, dict[str, str]], Awaitable[dict[str, Any]]]
@@ -264,7 +236,7 @@ class Console:
             name = request.path_params["name"]
             return JSONResponse(await answer(visit, name, _fields(body)))
 
-        return _with_errors_as_json(handle)
+        return with_errors_as_json(handle)
 
     def _known(self, request: Request, place: Place) -> Source:
         """Return the source of a place.
@@ -302,7 +274,7 @@ class Console:
 
     async def _error_page(self, visit: Visit, error: SourceError) -> Response:
         content = {"message": str(error), "code": error.code, "stamp": ""}
-        return await self._rendered(visit, "error.html", content, _status(error))
+        return await self._rendered(visit, "error.html", content, status_of(error))
 
     async def _rendered(
         self, visit: Visit, template: str, content: dict[str, Any], status: int = 200
@@ -329,7 +301,7 @@ class Console:
                 "current": template.removesuffix(".html"),
             },
         )
-        response = _InParts(parts, status, {"Cache-Control": "no-store"}, "text/html")
+        response = InParts(parts, status, {"Cache-Control": "no-store"}, "text/html")
         if is_new:
             self._access.set_cookie(visit.request, response, session)
         return response
@@ -357,7 +329,7 @@ class Console:
             f"There is no simulation {place.simulation!r} yet. It begins with the first call of "
             "an SWF client to its URL."
         )
-        return _refusal(404, sentence, depth, home="../" * (depth + 1))
+        return refusal(404, sentence, depth, home="../" * (depth + 1))
 
     # Credentials
 
@@ -445,62 +417,3 @@ async def _with_slash(request: Request) -> Response:
     name = request.path_params["simulation"]
     query = request.url.query
     return RedirectResponse(f"{name}/" + (f"?{query}" if query else ""), 307)
-
-
-async def _asset(request: Request) -> Response:
-    found = asset(request.path_params["name"])
-    if found is None:
-        raise HTTPException(404)
-    body, media_type = found
-    return Response(body, media_type=media_type, headers={"Cache-Control": "no-cache"})
-
-
-@cache
-def asset(name: str) -> tuple[bytes, str] | None:
-    """Return a file that pages load, and its media type; None if there is none of that name."""
-    kind = name.rpartition(".")[2]
-    if kind not in _TYPES or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-        return None
-    for package, folder in _ASSETS:
-        file = resources.files(package) / folder / name
-        if file.is_file():
-            return file.read_bytes(), _TYPES[kind]
-    return None
-
-
-async def _no_page(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    depth = 1 if f"/{PAGES}/" in request.url.path else 0
-    return _refusal(status, f"There is no page {request.url.path}.", depth)
-
-
-def _with_errors_as_json(
-    answer: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler of requests by the scripts of pages."""
-
-    async def handle(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except (LoginNeededError, ForbiddenError) as error:
-            return _failure(403, str(error) or "Log in first.")
-        except UnknownSimulationError as error:
-            return _failure(404, str(error))
-        except SourceError as error:
-            return _failure(_status(error), str(error), error.code)
-
-    return handle
-
-
-def _status(error: SourceError) -> int:
-    return 404 if error.code == "UnknownResourceFault" else 400
-
-
-def _failure(status: int, sentence: str, code: str = "") -> Response:
-    return JSONResponse({"error": sentence, "code": code}, status)
-
-
-def _refusal(status: int, sentence: str, depth: int, home: str = "") -> Response:
-    here = "." if depth == 0 else ".."
-    context = {"here": here, "sentence": sentence, "home": home or f"{here}/"}
-    return HTMLResponse(render("refused.html", context), status)

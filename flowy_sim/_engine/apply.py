@@ -16,6 +16,7 @@ from flowy_sim._engine.life_cycles import (
     CLOSE_STATUS,
     EXECUTION,
     NO_TIMEOUT,
+    NOTHING,
     ActivityTask,
     Child,
     DecisionTask,
@@ -59,10 +60,8 @@ def close_execution(execution: WorkflowExecution, event: Event, event_id: int) -
     told = member(event, "childPolicy") if terminated else None
     execution.applied_child_policy = told or execution.started("childPolicy")
     execution.decision_task = execution.running_decision_task = None
-    execution.activities = {}
-    execution.timers = {}
-    execution.children = {}
-    execution.lambda_functions = {}
+    execution.activities = execution.timers = NOTHING
+    execution.children = execution.lambda_functions = NOTHING
     del execution.domain.open_executions[execution.workflow_id]
     execution.domain.visibility.closed(execution)
 
@@ -129,6 +128,7 @@ def time_out_decision_task(execution: WorkflowExecution, event: Event, event_id:
 def schedule_activity_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open an activity task."""
     task = ActivityTask(execution, event_id, event)
+    execution.activities = execution.activities or {}
     execution.activities[task.activity_id] = task
     execution.latest_activity_event_id = event_id
 
@@ -161,6 +161,7 @@ def end_activity_task(execution: WorkflowExecution, event: Event, event_id: int)
 
 def start_timer(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open a timer."""
+    execution.timers = execution.timers or {}
     execution.timers[member(event, "timerId")] = Timer(execution, event_id, event)
 
 
@@ -174,6 +175,7 @@ def end_timer(execution: WorkflowExecution, event: Event, event_id: int) -> None
 
 def initiate_child(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open a child execution, which has not started yet."""
+    execution.children = execution.children or {}
     execution.children[event_id] = Child(execution, event_id, event)
 
 
@@ -197,6 +199,7 @@ def end_child(execution: WorkflowExecution, event: Event, event_id: int) -> None
 
 def schedule_lambda_function(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """Open a call of a Lambda function."""
+    execution.lambda_functions = execution.lambda_functions or {}
     execution.lambda_functions[member(event, "id")] = LambdaTask(execution, event_id, event)
 
 

@@ -62,10 +62,16 @@ class ChangeLog:
     def __init__(self) -> None:
         self.count = 0
         self.watched: dict[WorkflowExecution, None] | None = None
-        self.discard()
+        self._only_counts = False
+        self._begin()
 
-    def discard(self) -> None:
-        """Forget what was noted; `count` stays."""
+    def only_count(self) -> None:
+        """Note changes no more, and forget those that were: nothing will drain them."""
+        if not self._only_counts:
+            self._only_counts = True
+            self._begin()
+
+    def _begin(self) -> None:
         self._drained_at = self.count
         self._events: list[tuple[WorkflowExecution, Event]] = []
         self._executions: dict[WorkflowExecution, None] = {}
@@ -97,7 +103,7 @@ class ChangeLog:
             effects_over=self._effects_over,
             forgotten=self._forgotten,
         )
-        self.discard()
+        self._begin()
         return changes
 
     # What the engine reports
@@ -105,9 +111,11 @@ class ChangeLog:
     def event_written(self, execution: WorkflowExecution, event: Event) -> None:
         """Note an event."""
         self.count += 1
-        self._events.append((execution, event))
         if self.watched is not None:
             self.watched[execution] = None
+        if self._only_counts:
+            return
+        self._events.append((execution, event))
         if event[TYPE] in _COUNTED:
             self._executions[execution] = None
             self._domains[execution.domain] = None
@@ -115,37 +123,43 @@ class ChangeLog:
     def domain_changed(self, domain: Domain) -> None:
         """Note a domain that is new or has changed."""
         self.count += 1
-        self._domains[domain] = None
+        if not self._only_counts:
+            self._domains[domain] = None
 
     def type_changed(self, domain: Domain, kind: str, key: TypeKey) -> None:
         """Note a type that is new, deleted, or has another status."""
         self.count += 1
-        self._types[domain, kind, key] = None
+        if not self._only_counts:
+            self._types[domain, kind, key] = None
 
     def heartbeat_recorded(self, task: ActivityTask) -> None:
         """Note a heartbeat."""
         self.count += 1
-        self._heartbeats[task] = None
+        if not self._only_counts:
+            self._heartbeats[task] = None
 
     def task_handed_out(self, task: Task) -> None:
         """Note a task that a poll has taken."""
-        self._handed_out.append(task)
+        if not self._only_counts:
+            self._handed_out.append(task)
 
     def effect_scheduled(self, key: int, at: int, effect: Effect) -> None:
         """Note an effect that will happen."""
         self.count += 1
-        self._effects[key] = (at, effect)
+        if not self._only_counts:
+            self._effects[key] = (at, effect)
 
     def effect_over(self, key: int, effect: Effect) -> None:
         """Note an effect that was canceled, or that happens now."""
         self.count += 1
-        if self._effects.pop(key, None) is None:
+        if not self._only_counts and self._effects.pop(key, None) is None:
             self._effects_over.append((key, effect))
 
     def execution_forgotten(self, execution: WorkflowExecution) -> None:
         """Note an execution that is no longer retained."""
         self.count += 1
-        self._forgotten.append(execution)
+        if not self._only_counts:
+            self._forgotten.append(execution)
 
 
 #: Events that change how many executions a domain has had.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flowy_sim._engine.apply import APPLY
-from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED, NEW
+from flowy_sim._engine.life_cycles import CLOSE_STATUS, CLOSED, NEW, NOTHING
 from flowy_sim._engine.model import TIME, TYPE, Event, event_types, instant
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ _SUMMARY = (
     "latest_activity_event_id",
     "task_list_override",
 )
+
+
+@cache
+def _started_members() -> dict[str, int]:
+    """Return where each member of WorkflowExecutionStarted is stored."""
+    return event_types()["WorkflowExecutionStarted"].position
 
 
 class WorkflowExecution:
@@ -105,10 +112,10 @@ class WorkflowExecution:
         self.decision_task: DecisionTask | None = None
         self.running_decision_task: DecisionTask | None = None
         self.last_completed_start = 0
-        self.activities: dict[str, ActivityTask] = {}
-        self.timers: dict[str, Timer] = {}
-        self.children: dict[int, Child] = {}
-        self.lambda_functions: dict[str, LambdaTask] = {}
+        self.activities: dict[str, ActivityTask] = NOTHING
+        self.timers: dict[str, Timer] = NOTHING
+        self.children: dict[int, Child] = NOTHING
+        self.lambda_functions: dict[str, LambdaTask] = NOTHING
         self.task_list_override: tuple[str, str] | None = None
         self._events: list[Event] = []
 
@@ -135,8 +142,8 @@ class WorkflowExecution:
     @property
     def workflow_type(self) -> tuple[str, str]:
         """The name and version of its type."""
-        name, version = self.started("workflowType")
-        return name, version
+        workflow_type: tuple[str, str] = self.started("workflowType")
+        return workflow_type
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -151,8 +158,7 @@ class WorkflowExecution:
 
     def started(self, name: str) -> Any:
         """Return a member of WorkflowExecutionStarted, as stored."""
-        event = self._events[0]
-        return event[event_types()[event[TYPE]].position[name]]
+        return self._events[0][_started_members()[name]]
 
     def member(self, event_id: int, name: str) -> Any:
         """Return a member of an event, as stored: structures are tuples, None is absent."""

@@ -20,14 +20,8 @@ Table = Mapping[tuple[str, str], str]
 
 
 NEW = "new"
-
-
 SCHEDULED = "scheduled"
-
-
 STARTED = "started"
-
-
 CLOSED = "closed"
 
 
@@ -127,6 +121,11 @@ def step(table: Table, state: str, event: str) -> str:
 
 #: Instead of a number of seconds: there is no limit.
 NO_TIMEOUT = "NONE"
+
+
+#: What is open where nothing is: an execution has a dict of its own only for what it has opened.
+#: Nothing is ever put into this one.
+NOTHING: dict[Any, Any] = {}
 
 
 class OpenItem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any, cast
 
 
@@ -64,11 +65,7 @@ Event = tuple[Any, ...]
 
 
 TIME = 0
-
-
 TYPE = 1
-
-
 FIRST_MEMBER = 2
 
 
@@ -152,8 +149,9 @@ class EventType:
         if len(values) > len(self.members):
             raise LookupError(f"{self.name} has no {[*values][len(self.members)]}")
         for member, freeze in self._structured:
-            if values[member] is not None:
-                values[member] = freeze(values[member])
+            value = values[member]
+            if value is not None:
+                values[member] = freeze(value)
         return (now, self.name, *values.values())
 
     def load(self, now: int, members: Mapping[str, Any]) -> Event:
@@ -220,7 +218,11 @@ def _freezer(shape: Any) -> Callable[[Any], Any] | None:
     """
     if shape.type_name == "structure":
         members = tuple(sorted(shape.members))
-        return lambda value: tuple([value[member] for member in members])
+        # The structures inside events have one or two members; this is a hot path.
+        if len(members) == 1:
+            (only,) = members
+            return lambda value: (value[only],)
+        return itemgetter(*members)
     if shape.type_name == "list":
         return tuple
     return None
@@ -230,7 +232,6 @@ def _thawer(shape: Any) -> Callable[[Any], Any] | None:
     """Return the inverse of the freezer of the same shape."""
     if shape.type_name == "structure":
         members = tuple(sorted(shape.members))
-        # The structures inside events have one or two members; this is a hot path.
         if len(members) == 1:
             (only,) = members
             return lambda value: {only: value[0]}

@@ -74,7 +74,8 @@ class TimerQueue:
         """Schedule an effect at an instant in milliseconds; return the key that cancels it."""
         key = self._next_key
         self._next_key = key + 1
-        self._alive[key] = effect = Effect(kind, arguments)
+        # As `Effect(kind, arguments)`, in half the time.
+        self._alive[key] = effect = tuple.__new__(Effect, (kind, arguments))
         heapq.heappush(self._heap_of.get(kind, self._others), (at, key))
         if at < self.none_before:  # noqa: PLR1730 - `min` takes three times as long.
             self.none_before = at
@@ -190,8 +191,6 @@ class TimerQueue:
 
 
 DECISION = "decision task"
-
-
 ACTIVITY = "activity task"
 
 
@@ -248,9 +247,14 @@ class TaskLists(Generic[Task]):
         """Let a task wait on its list, behind those that wait there already."""
         task.waiting_key = key = self._next_key
         self._next_key = key + 1
-        name = task.task_list
+        name, priority = task.task_list, task.priority
         self._arrivals[ListName(self._kind, self._domain, name)] = None
-        self._lists.setdefault(name, {}).setdefault(task.priority, OrderedDict())[key] = task
+        by_priority = self._lists.get(name)
+        if by_priority is None:
+            by_priority = self._lists[name] = {}
+        if priority not in by_priority:
+            by_priority[priority] = OrderedDict()
+        by_priority[priority][key] = task
 
     def withdraw(self, task: Task) -> None:
         """Take a task from its list, if it waits there."""

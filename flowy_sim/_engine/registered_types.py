@@ -123,16 +123,17 @@ class RegisteredType:
         Raises:
             UndefinedSettingError: for the first required setting without a value.
         """
+        get, get_default = given.get, self.defaults.get
         settings = {}
         for setting, default in _REQUIRED[self.kind].items():
-            value = given.get(setting)
+            value = get(setting)
             if value is None:
-                value = self.defaults.get(default)
+                value = get_default(default)
                 if value is None:
                     raise UndefinedSettingError(setting)
             settings[setting] = value
         for setting, default in _OPTIONAL[self.kind].items():
-            value = given.get(setting, self.defaults.get(default))
+            value = get(setting) or get_default(default)
             if value is not None:
                 settings[setting] = value
         return settings

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 from flowy_sim._engine.faults import ValidationException
 
 DECISION = 1
-
-
 ACTIVITY = 2
 
 
@@ -28,11 +26,7 @@ _NUMBERS = struct.Struct(">BQQI")
 
 
 _RUN_ID_LENGTH = 46
-
-
 _DIGEST_LENGTH = 8
-
-
 _RECENT = 64
 """How many tokens can be read without decoding them again."""
 
@@ -70,7 +64,9 @@ class Tokens:
 
     def run_id(self) -> str:
         """Return a new run ID of 46 characters."""
-        return self._prefix + base64.b64encode(self._random.randbytes(32)).decode()
+        # As `randbytes` and `b64encode` do it, without their calls.
+        number = self._random.getrandbits(256).to_bytes(32, "little")
+        return self._prefix + binascii.b2a_base64(number, newline=False).decode()
 
     def skip(self, count: int) -> None:
         """Continue after a number of run IDs that were made before."""

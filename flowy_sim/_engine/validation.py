@@ -440,9 +440,7 @@ def structure_check(shape: Any, path: str = "", exact: bool = False) -> Check:
     def check(given: Any) -> dict[str, Any]:
         if type(given) is dict:
             try:
-                kept = {}
-                for name, value in given.items():
-                    kept[name] = checks[name](value)
+                kept = {name: checks[name](value) for name, value in given.items()}
                 for name in required:
                     kept[name]
             except (KeyError, Fault, Refused):

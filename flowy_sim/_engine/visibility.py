@@ -8,7 +8,7 @@ go in between do not move the others. Every query is answered from an index, wit
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -123,6 +123,18 @@ class SortedKeys:
             half = len(block) // 2
             blocks[at : at + 1] = [block[:half], block[half:]]
 
+    def extend(self, keys: list[int]) -> None:
+        """Add numbers that are not there, in little time if they come after all others."""
+        keys.sort()
+        blocks = self._blocks
+        if len(keys) > _LARGEST_BLOCK or (blocks and keys[0] < blocks[-1][-1]):
+            for key in keys:
+                self.add(key)
+        elif blocks and len(blocks[-1]) + len(keys) <= _LARGEST_BLOCK:
+            blocks[-1] += keys
+        else:
+            blocks.append(keys)
+
     def remove(self, key: int) -> None:
         """Remove a number that is there."""
         at = bisect_left(self._blocks, key, key=_last)
@@ -170,11 +182,25 @@ class Listing:
         """Add an execution to the groups of its labels."""
         key = self.key(execution)
         self._executions[key] = execution
-        groups = self._groups
         for label in labels:
-            if label not in groups:
-                groups[label] = SortedKeys()
-            groups[label].add(key)
+            self._group(label).add(key)
+
+    def extend(self, executions: dict[int, Visible], keys: Mapping[Label, list[int]]) -> None:
+        """Add executions.
+
+        Args:
+            executions: by their keys.
+            keys: those in each group; the lists are kept.
+        """
+        self._executions |= executions
+        for label, of_label in keys.items():
+            self._group(label).extend(of_label)
+
+    def _group(self, label: Label) -> SortedKeys:
+        group = self._groups.get(label)
+        if group is None:
+            group = self._groups[label] = SortedKeys()
+        return group
 
     def remove(self, execution: Visible, labels: Iterable[Label]) -> None:
         """Remove an execution that was added with these labels."""
@@ -242,28 +268,42 @@ class Visibility:
 
         Many of them start and close again before anything asks for them.
         """
+        opened: dict[int, Visible] = {}
+        keys: dict[Label, list[int]] = {}
         for execution, is_listed in self._unlisted.items():
             labels = _labels(execution)
             if is_listed:
                 self._open.remove(execution, [OPEN, *labels])
                 del self._open_runs[execution.workflow_id]
-            else:
-                _, name, version = labels[0]
-                self._versions.setdefault(name, {})[version] = None
             if execution.close_status is not None:
                 self._add_closed(execution, labels)
-            else:
-                self._open.add(execution, [OPEN, *labels])
-                self._open_runs[execution.workflow_id] = [execution]
+                continue
+            # They come in the order of their start, and many of them have the same labels.
+            key = by_start(execution)
+            opened[key] = execution
+            for label in labels:
+                if label in keys:
+                    keys[label].append(key)
+                else:
+                    keys[label] = [key]
+            self._open_runs[execution.workflow_id] = [execution]
         self._unlisted.clear()
+        if opened:
+            self._note_versions(keys)
+            self._open.extend(opened, {OPEN: list(opened), **keys})
 
     def closed_before(self, execution: Visible) -> None:
         """Show a closed execution that was never shown as open, when an engine is restored."""
-        name, version = execution.workflow_type
-        self._versions.setdefault(name, {})[version] = None
         self._add_closed(execution, _labels(execution))
 
+    def _note_versions(self, labels: Iterable[Label]) -> None:
+        for kind, *names in labels:
+            if kind == "type":
+                name, version = names
+                self._versions.setdefault(name, {})[version] = None
+
     def _add_closed(self, execution: Visible, labels: list[Label]) -> None:
+        self._note_versions(labels[:1])
         labels.append(("status", str(execution.close_status)))
         self._closed.add(execution, labels)
         self._closed_by_close.add(execution, labels)

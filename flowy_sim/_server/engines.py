@@ -147,7 +147,7 @@ class ServedEngines(Engines):
             return None
         return happens
 
-    def may_be_due(self, instant: int) -> bool:
+    def may_be_due(self, instant: float) -> bool:
         """Return False if nothing happens up to an instant; see `Engines.may_be_due`."""
         return self._planned.none_before <= instant or super().may_be_due(instant)
 

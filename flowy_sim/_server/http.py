@@ -97,11 +97,10 @@ def head_of(status: int, headers: Iterable[tuple[str, str]], *, closes: bool) ->
         headers: the names and values of its headers.
         closes: whether the connection is closed after it.
     """
-    lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status}\r\n", _date_line()]
-    for name, value in headers:
-        lines.append(f"{name}: {value}\r\n")
-    lines.append("connection: close\r\n\r\n" if closes else "\r\n")
-    return "".join(lines).encode("latin-1")
+    line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status}\r\n"
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    end = "connection: close\r\n\r\n" if closes else "\r\n"
+    return f"{line}{_date_line()}{lines}{end}".encode("latin-1")
 
 
 _dates: dict[int, str] = {}

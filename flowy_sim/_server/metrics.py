@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -152,7 +151,7 @@ class Metrics:
         self._connections = connections
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        self._requests: Counter[tuple[str, str]] = Counter()
+        self._requests: dict[tuple[str, str], int] = {}
         self._others, self._polls = Durations(), Durations()
 
     def count(self, request: HttpRequest, operation: str, outcome: str) -> None:
@@ -165,7 +164,8 @@ class Metrics:
         """
         # Clients could invent any number of names, and each would be a time series.
         known = operation or (CONTROL if PREFIX in request.path else UNKNOWN)
-        self._requests[known, outcome] += 1
+        key = known, outcome
+        self._requests[key] = self._requests.get(key, 0) + 1
         durations = self._polls if operation in POLLS else self._others
         durations.add(perf_counter() - request.began)
 

@@ -35,6 +35,10 @@ ANY = "*"
 _OWN_SITE = ("same-origin", "none")
 
 
+#: The headers by which requests are accepted.
+_JUDGED = ("host", "origin", "sec-fetch-site")
+#: Number of combinations of them that are remembered.
+_MANY = 100
 _BEARER = "Bearer "
 
 
@@ -57,6 +61,8 @@ class Guard:
         self._settings = settings
         self._authenticator = Authenticator(settings)
         self._hosts = frozenset(host.lower() for host in settings.hosts)
+        # What was accepted before: clients send the same again and again.
+        self._accepted: set[tuple[str | None, ...]] = set()
 
     def check(self, peer: str, headers: Mapping[str, str]) -> None:
         """Check a request.
@@ -68,6 +74,15 @@ class Guard:
         Raises:
             ForbiddenError: it is not accepted.
         """
+        judged = (peer, *map(headers.get, _JUDGED))
+        if judged in self._accepted:
+            return
+        self._check(peer, headers)
+        if len(self._accepted) >= _MANY:
+            self._accepted.clear()
+        self._accepted.add(judged)
+
+    def _check(self, peer: str, headers: Mapping[str, str]) -> None:
         settings = self._settings
         if not (settings.allow_remote or settings.secrets or is_loopback(peer)):
             raise ForbiddenError(

@@ -248,6 +248,10 @@ class Polls:
         empties[poll.task_list] = empties.get(poll.task_list, 0) + 1
         self.answer_empty(poll)
 
+    def may_end(self, instant: float) -> bool:
+        """Return False if no poll ends up to an instant, which is cheap to tell; else True."""
+        return self._ends.none_before <= instant
+
     def next_end(self) -> int | None:
         """Return when the next poll ends, in milliseconds as for `end`; None if none does."""
         return self._ends.next_instant()

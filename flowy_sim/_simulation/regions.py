@@ -9,8 +9,6 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.queues import ACTIVITY, DECISION, ListName
 
 DECISION_POLL = "PollForDecisionTask"
-
-
 ACTIVITY_POLL = "PollForActivityTask"
 
 
@@ -189,7 +187,7 @@ class Engines:
                 earliest = instant
         return earliest
 
-    def may_be_due(self, instant: int) -> bool:
+    def may_be_due(self, instant: float) -> bool:
         """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
         for engine in self._by_region.values():  # noqa: SIM110 - each call asks; any() is slower
             if engine.effects.none_before <= instant:

@@ -90,7 +90,7 @@ class TimedService(Protocol):
         """Return when something will next happen by itself, in milliseconds."""
         ...
 
-    def may_be_due(self, instant: int) -> bool:
+    def may_be_due(self, instant: float) -> bool:
         """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
         ...
 
@@ -150,6 +150,8 @@ class TimeSkipping:
         self._changes = 1
         self._real_pace_since: float | None = None
         self._is_paused = False
+        # When `settle` is called again at the latest, in the time of a clock that runs.
+        self._settles_at = -inf
         self._sleeps: dict[Sleep, None] = {}
         self._ends_of_sleeps = TimerQueue(first)
 
@@ -209,7 +211,7 @@ class TimeSkipping:
         if self._real_pace_since is not None:
             self._pass_real_time()
         now = self._clock.milliseconds
-        if self._clock.runs or self._polls.waiting:
+        if (self._clock.runs or self._polls.waiting) and self._may_be_due(now):
             self.pass_until(now)
         return now
 
@@ -232,7 +234,9 @@ class TimeSkipping:
                 self._changes += 1
                 if not is_poll and self._polls.waiting:
                     self._serve(self._clock.milliseconds)
-        self.settle_soon()
+        # Seldom does anything come before what is waited for already, on a clock that runs.
+        if not self._clock.runs or self._may_be_due(self._settles_at - 1):
+            self.settle_soon()
 
     def take_time(self, region: str) -> None:
         """Let the time pass that a call takes, or the answer to a poll, on a virtual clock."""
@@ -244,9 +248,16 @@ class TimeSkipping:
             self.pass_until(instant)
         self._clock.reach(instant)
 
-    def _may_be_due(self, instant: int) -> bool:
-        """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
-        return self._service.may_be_due(instant) or self._ends_of_sleeps.none_before <= instant
+    def _may_be_due(self, instant: float) -> bool:
+        """Return False if nothing happens up to an instant, and no poll ends on a clock that runs.
+
+        That is cheap to tell. True says nothing.
+        """
+        return (
+            self._service.may_be_due(instant)
+            or self._ends_of_sleeps.none_before <= instant
+            or (self._clock.runs and self._polls.may_end(instant))
+        )
 
     def _serve(self, instant: int) -> None:
         served = self._polls.serve(instant)
@@ -286,7 +297,7 @@ class TimeSkipping:
 
         In one process that ends the polls whose simulated time is over, as on a clock that runs.
         """
-        if self._clock.runs or self._may_be_due(instant):
+        if self._may_be_due(instant):
             self.pass_until(instant)
         if self._ends_idle_polls and not self._clock.runs and self._polls.waiting:
             for poll in [each for each in self._polls if each.began + each.lasts <= instant]:
@@ -322,8 +333,10 @@ class TimeSkipping:
         if self._clock.runs:
             instant = self.pass_until(self._clock.milliseconds)
             pause = None if instant is None else self._clock.seconds_until(instant)
+            self._settles_at = inf if instant is None else instant
         else:
             pause = self._settle_virtual()
+            self._settles_at = -inf
         self._presence.watch_again_after(pause)
         return pause
 

@@ -16,25 +16,33 @@ A loop that runs on another selector, such as uvloop's, keeps its real time.
 
 Code that waits until a clock has reached an instant, such as `queue.Queue.get`, needs that clock to
 follow: `time.monotonic` and `time.time` are replaced, too.
+
+A process that is forked has real time: nobody would ever let its code go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import _base
+from concurrent.futures import Future, ProcessPoolExecutor, _base
 from concurrent.futures.thread import ThreadPoolExecutor, _threads_queues
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from math import ceil, inf
+from multiprocessing import connection
+from multiprocessing.pool import ApplyResult, ThreadPool
+from multiprocessing.process import BaseProcess
 from queue import Queue
 from types import FrameType
 from typing import Any, Protocol
 
+from flowy_sim._simulation.child_processes import Work, is_of_pool, serves_processes
 from flowy_sim._simulation.time_functions import (
     REALLY_WAIT,
     ClockAhead,
@@ -158,6 +166,13 @@ _really_wait = threading.Condition.wait
 really_join = threading.Thread.join
 _really_start = threading.Thread.start
 _really_submit = ThreadPoolExecutor.submit
+_really_submit_to_process = ProcessPoolExecutor.submit
+_really_give_to_process = ApplyResult.__init__
+_really_join_process = BaseProcess.join
+_really_start_process = BaseProcess.start
+_really_wait_for_processes = connection.wait
+_really_start_program = subprocess.Popen.__init__
+_really_end_pool: Any = asyncio.BaseEventLoop._do_shutdown  # type: ignore[attr-defined]
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
@@ -187,6 +202,24 @@ class Sleeper(IdleSleeper, Protocol):
         """Start a thread of the code."""
         ...
 
+    def job(
+        self, function: Callable[..., Any], *, joins: bool = False
+    ) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """Wrap a function that another thread is to run; only if it cannot be suspended.
+
+        Args:
+            function: the function.
+            joins: whether it only waits for the threads of a pool to end.
+
+        Returns:
+            What to run instead, and what to call when its result has been set.
+        """
+        ...
+
+    def note_process(self, work: Work, *, has_started: bool = False) -> None:
+        """Note that the code has started a process, or may wait for what processes do."""
+        ...
+
     def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
         """Wait until `woken` returns that it is over; only if it can be suspended.
 
@@ -211,27 +244,29 @@ class _Sleepers:
             self._clocks[sleeper] = ClockAhead(sleeper.now)
             self._functions.replace()
             self._active.append(sleeper)
-            threading.Condition.wait = _wait  # type: ignore[method-assign]
-            threading.Thread.join = _join  # type: ignore[method-assign]
-            threading.Thread.start = _start  # type: ignore[method-assign]
-            ThreadPoolExecutor.submit = _submit  # type: ignore[assignment, method-assign]
-            asyncio.BaseEventLoop.run_forever = _run_forever  # type: ignore[method-assign]
+            for (owner, name), replacement in _REPLACED.items():
+                setattr(owner, name, replacement)
 
     def leave(self, sleeper: Sleeper) -> None:
         with self._lock:
+            if sleeper not in self._active:
+                return  # The process was forked meanwhile.
             self._active.remove(sleeper)
             del self._clocks[sleeper]
-            # Others still need the replacements.
-            if self._active:
-                return
-            threading.Condition.wait = _really_wait  # type: ignore[method-assign]
-            threading.Thread.join = really_join  # type: ignore[method-assign]
-            threading.Thread.start = _really_start  # type: ignore[method-assign]
-            ThreadPoolExecutor.submit = _really_submit  # type: ignore[method-assign]
-            asyncio.BaseEventLoop.run_forever = (  # type: ignore[method-assign]
-                _really_run_forever
-            )
-            self._functions.restore()
+            if not self._active:
+                self._restore()
+
+    def end_in_child(self) -> None:
+        """Let all code of a process that was just forked really sleep."""
+        self._lock = threading.Lock()  # Another thread of the parent may hold it.
+        self._active.clear()
+        self._clocks.clear()
+        self._restore()
+
+    def _restore(self) -> None:
+        for (owner, name), real in _REAL.items():
+            setattr(owner, name, real)
+        self._functions.restore()
 
     def running(self) -> Sleeper | None:
         """Return the sleeper of the code that runs; None if it really sleeps."""
@@ -261,9 +296,6 @@ def _sleep(seconds: float, /) -> None:
         sleeper.sleep(seconds)
 
 
-_sleepers = _Sleepers()
-
-
 def _run_forever(self: asyncio.BaseEventLoop) -> None:
     sleeper = _sleepers.running()
     if sleeper is not None:
@@ -281,7 +313,11 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
 
 def _start(self: threading.Thread) -> None:
     sleeper = _sleepers.running()
-    if sleeper is None:
+    ends_pool = getattr(getattr(self, "_target", None), "__func__", None) is _really_end_pool
+    if sleeper is not None and ends_pool and not sleeper.can_be_suspended:
+        thread: Any = self
+        thread._target, _ = sleeper.job(thread._target, joins=True)
+    if sleeper is None or serves_processes(self):
         _really_start(self)
     else:
         sleeper.start_thread(self, partial(_really_start, self))
@@ -299,7 +335,12 @@ class WorkQueue(Queue[Any]):
 
 def _submit(self: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Any:
     sleeper, pool = _sleepers.running(), _Pool(self)
-    if sleeper is not None and sleeper.can_be_suspended:
+    if sleeper is not None and not sleeper.can_be_suspended:
+        run, end = sleeper.job(function)
+        job = _really_submit(self, run, *args, **kwargs)
+        job.add_done_callback(end)
+        return job
+    if sleeper is not None:
         pool.wait_virtually()
     future = _really_submit(self, function, *args, **kwargs)
     pool.let_interpreter_end()
@@ -345,6 +386,8 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     if sleeper is None or not sleeper.can_be_suspended:
         really_join(self, timeout)
         return
+    if serves_processes(self):
+        sleeper.note_process(self)
 
     def woken(seconds: float) -> bool:
         really_join(self, seconds)
@@ -408,6 +451,96 @@ def really_wait(seconds: float, woken: Callable[[], bool] | None = None) -> None
     until = really_monotonic() + seconds
     while not woken() and really_monotonic() < until:
         really_sleep(_LOOK)
+
+
+def _wait_for_processes(objects: Any, timeout: float | None = None) -> list[Any]:
+    sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
+    if sleeper is None or not sleeper.can_be_suspended:
+        return _really_wait_for_processes(objects, timeout)
+    ready: list[Any] = []
+
+    def woken(seconds: float) -> bool:
+        ready[:] = _really_wait_for_processes(objects, seconds)
+        return bool(ready)
+
+    sleeper.wait(woken, inf if timeout is None else timeout)
+    return ready
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Let simulated time wait for the start of a process."""
+    started: Future[None] = Future()
+    _note_process(started)
+    try:
+        yield
+    finally:
+        started.set_result(None)
+
+
+def _start_process(self: BaseProcess) -> None:
+    of_pool = is_of_pool(self)
+    with _starting():
+        _really_start_process(self)
+        if not of_pool:
+            _note_process(self, has_started=True)
+
+
+def _join_process(self: BaseProcess, timeout: float | None = None) -> None:
+    _note_process(self)
+    sleeper = _sleepers.running()
+    if sleeper is not None and sleeper.can_be_suspended and self.pid is not None:
+        timeout = None if _wait_for_processes([self.sentinel], timeout) else 0
+    _really_join_process(self, timeout)
+
+
+def _start_program(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
+    with _starting():
+        _really_start_program(self, *args, **kwargs)
+        _note_process(self)
+
+
+def _submit_to_process(
+    self: ProcessPoolExecutor, function: Any, /, *args: Any, **kwargs: Any
+) -> Any:
+    future = _really_submit_to_process(self, function, *args, **kwargs)
+    _note_process(future)
+    return future
+
+
+def _give_to_process(self: ApplyResult[Any], pool: Any, *args: Any, **kwargs: Any) -> None:
+    _really_give_to_process(self, pool, *args, **kwargs)
+    if not isinstance(pool, ThreadPool):
+        _note_process(self)
+
+
+def _note_process(work: Work, *, has_started: bool = False) -> None:
+    sleeper = _sleepers.running()
+    if sleeper is not None and sleeper.can_be_suspended:
+        sleeper.note_process(work, has_started=has_started)
+
+
+_REPLACED: dict[tuple[Any, str], Any] = {
+    (threading.Condition, "wait"): _wait,
+    (threading.Thread, "join"): _join,
+    (threading.Thread, "start"): _start,
+    (ThreadPoolExecutor, "submit"): _submit,
+    (ProcessPoolExecutor, "submit"): _submit_to_process,
+    (connection, "wait"): _wait_for_processes,
+    (ApplyResult, "__init__"): _give_to_process,
+    (BaseProcess, "join"): _join_process,
+    (BaseProcess, "start"): _start_process,
+    (subprocess.Popen, "__init__"): _start_program,
+    (asyncio.BaseEventLoop, "run_forever"): _run_forever,
+}
+"""What is replaced besides functions of the module ``time``."""
+
+_REAL = {(owner, name): getattr(owner, name) for owner, name in _REPLACED}
+
+_sleepers = _Sleepers()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_sleepers.end_in_child)
 
 
 @contextmanager

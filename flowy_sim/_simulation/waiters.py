@@ -341,6 +341,10 @@ class Threads:
             if not (each.waiting or each.sleeping or each.thread in self.taking_turns)
         ]
 
+    def asleep(self) -> set[threading.Thread]:
+        """Return the threads that poll or sleep."""
+        return {each.thread for each in self._callers if each.waiting or each.sleeping}
+
     def adopt(self, thread: threading.Thread) -> None:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
         ADOPTED_BY[thread] = self

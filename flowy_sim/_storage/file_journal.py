@@ -41,6 +41,7 @@ from flowy_sim._storage.journal import (
     SimulationKey,
 )
 from flowy_sim._storage.restore import read_engines, read_simulations
+from flowy_sim._storage.tables import EventLayout
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
 from flowy_sim._storage.writable_file import WritableFile
 
@@ -146,7 +147,7 @@ def open_file(
         files.create(path)
     with files.reading(path, accept_loss=accept_loss) as connection, _no_garbage_collection():
         seen = files.signature(path)
-        session = Session(Ids.read(connection))
+        session = Session(Ids.read(connection), EventLayout.read(connection))
         stored = read_simulations(connection)
         restored = {}
         engines: dict[int, Engine] = {}

@@ -7,7 +7,6 @@ after all of it has been understood.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import stat
@@ -30,7 +29,6 @@ from flowy_sim._storage.progress_mark import (
     progress_file_of,
     set_aside_log,
 )
-from flowy_sim._storage.tables import Row, encode
 
 try:
     import fcntl
@@ -121,7 +119,7 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
             with closing(sqlite3.connect(made, isolation_level=None)) as connection:
                 connection.execute("BEGIN")
                 tables.create_tables(connection)
-                tables.put(connection, "about", [("model", encode(_model()))])
+                tables.put(connection, "about", [tables.EventLayout({}).row])
                 connection.execute(f"PRAGMA application_id = {tables.APPLICATION}")
                 connection.execute(f"PRAGMA user_version = {tables.FORMAT}")
                 connection.execute("COMMIT")
@@ -319,27 +317,21 @@ def _definitions() -> list[tables.Row]:
         return tables.definitions(connection)
 
 
-def _model() -> dict[str, list[str]]:
-    """Return the event types of the installed service model, and their members."""
-    return {name: list(event_type.members) for name, event_type in event_types().items()}
-
-
 def _check_model(said: str, connection: Connection) -> None:
     """Refuse a file with events that the installed service model does not know."""
-    known, about = _model(), dict[str, str](tables.read(connection, "about"))
-    if "model" in about:
-        for name, members in json.loads(about["model"]).items():
-            for member in members:
-                if member not in known.get(name, ()):
-                    raise FileRefusedError(
-                        f"{said} was written with a newer model of Amazon SWF, in which {name} "
-                        f"has {member}; upgrade botocore."
-                    )
+    known = event_types()
+    for name, members in tables.read_model(connection).items():
+        for member in members:
+            if name not in known or member not in known[name].members:
+                raise FileRefusedError(
+                    f"{said} was written with a newer model of Amazon SWF, in which {name} "
+                    f"has {member}; upgrade botocore."
+                )
 
 
 def write_model(connection: Connection) -> None:
     """Write which events the installed service model knows, unless the file says so."""
-    row: Row = ("model", encode(_model()))
+    row = tables.EventLayout.read(connection).row
     if row not in tables.read(connection, "about"):
         connection.execute("BEGIN")
         tables.put(connection, "about", [row])

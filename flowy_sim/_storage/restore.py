@@ -17,7 +17,7 @@ from flowy_sim._engine.restore import Restore
 from flowy_sim._simulation.settings import Settings
 from flowy_sim._storage import tables
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.tables import Row, decode_events
+from flowy_sim._storage.tables import TIME_OUT, EventLayout, Row
 
 #: Number of executions that a domain may have had: as many run IDs are generated to restore it.
 MOST_STARTED = 100_000_000
@@ -166,15 +166,19 @@ class _EngineReader:
 
     def _read_executions(self) -> None:
         for restore, domain, domain_id, (number, state) in self._rows("executions"):
-            workflow_id, run_id, close_number, places, summary = json.loads(state)
+            workflow_id, run_id, close_number, places, summary, time_out = json.loads(state)
             places = {int(scheduled_id): place for scheduled_id, place in places.items()}
             execution = restore.execution(domain, number, workflow_id, run_id, close_number, places)
             self._executions[domain_id, number] = execution
+            if time_out is not None:
+                key, at = time_out
+                restore.effect(key, at, TIME_OUT, [execution])
             if summary is not None and not self._whole:
                 self._closed[execution] = restore, summary, []
 
     def _read_history(self) -> None:
         """Restore events, except those of closed executions, which are decoded when used."""
+        layout = EventLayout.read(self._connection)
         for row_id, domain_id, number, events in tables.read(self._connection, "history"):
             owner = self._domains[domain_id]
             if owner is None:
@@ -185,9 +189,9 @@ class _EngineReader:
             if execution in self._closed:
                 self._closed[execution][2].append(events)
             else:
-                restore.events(execution, decode_events(events))
+                restore.events(execution, layout.decode(events))
         for execution, (restore, summary, texts) in self._closed.items():
-            restore.closed(execution, StoredEvents(texts, summary["length"]), summary)
+            restore.closed(execution, StoredEvents(layout, texts, summary["length"]), summary)
 
     def _read_heartbeats(self) -> None:
         for restore, _, domain_id, (number, scheduled_id, at, details) in self._rows("heartbeats"):
@@ -252,6 +256,7 @@ class StoredEvents(Sequence[Event]):
     A server reads only the first and the last event of a closed execution when it starts.
 
     Args:
+        layout: of the events in the file.
         texts: the events as they are stored, in their order.
         length: number of events.
 
@@ -259,12 +264,13 @@ class StoredEvents(Sequence[Event]):
         LookupError, TypeError, ValueError: the first or the last event cannot be decoded.
     """
 
-    __slots__ = ("_events", "_first", "_last", "_length", "_texts")
+    __slots__ = ("_decode", "_events", "_first", "_last", "_length", "_texts")
 
-    def __init__(self, texts: Sequence[str], length: int) -> None:
-        first = decode_events(texts[0])
+    def __init__(self, layout: EventLayout, texts: Sequence[str], length: int) -> None:
+        self._decode = layout.decode
+        first = self._decode(texts[0])
         self._first = first[0]
-        self._last = (first if len(texts) == 1 else decode_events(texts[-1]))[-1]
+        self._last = (first if len(texts) == 1 else self._decode(texts[-1]))[-1]
         self._length = length
         self._texts = texts
         self._events: list[Event] | None = None
@@ -284,6 +290,6 @@ class StoredEvents(Sequence[Event]):
         if index == self._length - 1:
             return self._last
         if self._events is None:
-            self._events = [event for text in self._texts for event in decode_events(text)]
+            self._events = [event for text in self._texts for event in self._decode(text)]
             self._texts = ()
         return self._events[index]

@@ -8,7 +8,7 @@ transaction: no byte of a file from elsewhere is copied.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -26,7 +26,13 @@ from flowy_sim._events.rules import Violation
 from flowy_sim._storage import files
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.restore import LoadedSimulation, load
-from flowy_sim._storage.tables import domain_state, encode, execution_of
+from flowy_sim._storage.tables import (
+    TIME_OUT,
+    EventLayout,
+    domain_state,
+    encode,
+    execution_of,
+)
 from flowy_sim._storage.unit_of_work import ExecutionRow, Ids, UnitOfWork
 from flowy_sim._storage.verification import verify_engine, verify_simulation
 from flowy_sim._storage.writable_file import writing
@@ -99,7 +105,7 @@ def write_snapshot(
     simulations: Iterable[LoadedSimulation], output: Path, selection: Selection = EVERYTHING
 ) -> None:
     """Write a snapshot of simulations; see `snapshot_file`."""
-    unit = UnitOfWork(Ids(0, 0, {}))
+    unit = UnitOfWork(Ids(0, 0, {}), EventLayout({}))
     for simulation, contents in _selected(simulations, selection):
         _put_simulation(unit, simulation, contents)
     files.create(output, unit.write)
@@ -243,8 +249,15 @@ class _Writer:
         for domain in self._content.domains:
             former = None if present is None else present.domains.get(domain.name)
             self._write_domain(domain, former)
-        self._write_executions(places)
-        self._write_effects(last_key)
+        effects = list(self._effects(last_key))
+        self._write_executions(
+            places,
+            {owner: (key, at) for owner, key, at, effect in effects if effect.kind == TIME_OUT},
+        )
+        for owner, key, at, effect in effects:
+            if effect.kind != TIME_OUT:
+                started, _ = self._counts[owner.domain]
+                self._unit.put_effect(self._row(owner), key, at, effect, started)
 
     def _write_domain(self, domain: Domain, present: Domain | None) -> None:
         number = self._ids[domain] = self._unit.ids.domain(self._number, domain.name)
@@ -258,24 +271,28 @@ class _Writer:
                 if present is None or present.types(kind).get(key) is None:
                     self._unit.put_type(number, domain.types(kind).require(key))
 
-    def _write_executions(self, places_before: int) -> None:
+    def _write_executions(
+        self, places_before: int, time_outs: Mapping[WorkflowExecution, tuple[int, int]]
+    ) -> None:
         places = _places(self._content, places_before)
         for execution in sorted(self._content.executions, key=lambda each: each.number):
             row = self._row(execution)
             _, closed = self._counts[execution.domain]
-            self._unit.put_execution(row, execution, places.get(execution), closed)
+            self._unit.put_execution(
+                row, execution, time_outs.get(execution), places.get(execution), closed
+            )
             self._unit.append(row, tuple(execution.stored(0)))
             for task in execution.activities.values():
                 if task.started_id:
                     self._unit.put_heartbeat(row, task)
 
-    def _write_effects(self, last_key: int) -> None:
+    def _effects(self, last_key: int) -> Iterator[tuple[WorkflowExecution, int, int, Effect]]:
+        """Yield each effect with the execution that it belongs to, a new key, and its instant."""
         for at, _, effect in sorted(self._content.engine.effects.entries(), key=itemgetter(1)):
             owner = execution_of(effect.arguments[0])
             if owner in self._content.executions:
                 last_key += 1
-                started, _ = self._counts[owner.domain]
-                self._unit.put_effect(self._row(owner), last_key, at, effect, started)
+                yield owner, last_key, at, effect
 
     def _row(self, execution: WorkflowExecution) -> ExecutionRow:
         started, _ = self._counts[execution.domain]
@@ -360,7 +377,7 @@ def _load(connection: Connection, name: str | None) -> list[LoadedSimulation]:
 def _add(path: Path, arriving: list[LoadedSimulation]) -> Imported:
     seen = files.signature(path)
     with files.reading(path) as connection:
-        unit = UnitOfWork(Ids.read(connection))
+        unit = UnitOfWork(Ids.read(connection), EventLayout.read(connection))
         present = {each.stored.key: each for each in load(connection)}
     executions: list[WorkflowExecution] = []
     lost_tokens = 0

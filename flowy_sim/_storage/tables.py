@@ -7,9 +7,10 @@ changed byte in a text. Texts are JSON in ASCII, except for kinds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, Self
 from zlib import crc32
 
 from flowy_sim._engine.domains import Domain
@@ -22,9 +23,10 @@ from flowy_sim._engine.registered_types import RegisteredType
 APPLICATION = 0x464C4F57
 
 
-#: The format of the tables, also in the header. Format 1, of development versions before the first
-#: release, had the table `effects` under another name.
-FORMAT = 2
+#: The format of the tables, also in the header. Formats 1 and 2, of development versions before the
+#: first release, had the table `effects` under another name, and all time-outs in it; their events
+#: had the names of members.
+FORMAT = 3
 
 
 Row = tuple[Any, ...]
@@ -139,48 +141,102 @@ def _checksum(values: Sequence[Any]) -> int:
 
 # Converts what an engine holds into values that JSON can carry, and back.
 #
-# An event is ``[time, type, {member: value}]``, with members by name: a service model that has
-# gained members still reads what was written with an older one. An execution is identified by its
-# domain and its number there, and what an event opened is identified by that event.
+# An event is ``[time, type, value, …]``, with the values in an order that the file says: a service
+# model that has gained members still reads what was written with an older one. An execution is
+# identified by its domain and its number there, and what an event opened is identified by that
+# event.
 
-#: Writes JSON as ASCII: text in Python can be invalid Unicode, for example half a surrogate pair.
-encode = json.JSONEncoder(separators=(",", ":")).encode
+_encoder = json.JSONEncoder(separators=(",", ":"))
+_make_encoder: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+#: The encoder in C, which `JSONEncoder.encode` makes again each time; None without it.
+_encode_parts = _make_encoder and _make_encoder(
+    None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
+
+
+def encode(value: Any) -> str:
+    r"""Return JSON, as ASCII: text in Python can be invalid Unicode, such as half a surrogate pair.
+
+    >>> encode({"a": [1, "é"]})
+    '{"a":[1,"\\u00e9"]}'
+    """
+    return "".join(_encode_parts(value, 0)) if _encode_parts else _encoder.encode(value)
 
 
 #: Reads JSON without skipping white space, of which there is none here.
 _read = json.JSONDecoder().raw_decode
 
 
-def encode_events(events: Iterable[Event]) -> str:
-    """Return events as JSON text."""
-    types = event_types()
-    return encode(
-        [
-            (
-                event[0],
-                event[TYPE],
-                {
-                    member: value
-                    for member, value in zip(
-                        types[event[TYPE]].members, event[FIRST_MEMBER:], strict=True
-                    )
-                    if value is not None
-                },
-            )
-            for event in events
-        ]
-    )
-
-
-def decode_events(text: str) -> list[Event]:
-    """Return the events in JSON text; the inverse of `encode_events`.
+def read_model(connection: Connection) -> dict[str, list[str]]:
+    """Return the members of each type of event, in the order in which a file has them.
 
     Raises:
-        LookupError, TypeError, ValueError: the text does not hold events.
+        TypeError, ValueError: the file is damaged.
     """
-    types = event_types()
-    events, _ = _read(text)
-    return [types[name].load(at, members) for at, name, members in events]
+    about = dict[str, str](read(connection, "about"))
+    model: dict[str, list[str]] = json.loads(about.get("model", "{}"))
+    return model
+
+
+class EventLayout:
+    """In which order a file has the members of each type of event.
+
+    That is the order of the service model with which it was begun, which is the engine's own. If
+    the installed model has gained members since, they come last.
+
+    Args:
+        stored: what the file says: the members of each type.
+
+    Attributes:
+        members: the same, with those that the installed model has gained.
+    """
+
+    def __init__(self, stored: Mapping[str, Sequence[str]]) -> None:
+        self.members: dict[str, list[str]] = {}
+        self._reorder: dict[str, Callable[[Event], Event]] = {}
+        for name, event_type in event_types().items():
+            former = list(stored.get(name, ()))
+            members = [*former, *(each for each in event_type.members if each not in former)]
+            self.members[name] = members
+            if tuple(members) != event_type.members:
+                positions = [event_type.position[each] for each in members]
+                self._reorder[name] = itemgetter(*range(FIRST_MEMBER), *positions)
+
+    @classmethod
+    def read(cls, connection: Connection) -> Self:
+        """Return the layout of a file; that of a new one is the engine's own.
+
+        Raises:
+            LookupError, TypeError, ValueError: the file is damaged.
+        """
+        return cls(read_model(connection))
+
+    @property
+    def row(self) -> Row:
+        """What the table `about` says of it."""
+        return "model", encode(self.members)
+
+    def encode(self, events: Sequence[Event]) -> str:
+        """Return events as JSON text."""
+        if self._reorder:
+            events = [self._reorder.get(event[TYPE], tuple)(event) for event in events]
+        return encode(events)
+
+    def decode(self, text: str) -> list[Event]:
+        """Return the events in JSON text; the inverse of `encode`.
+
+        Raises:
+            LookupError, TypeError, ValueError: the text does not hold events.
+        """
+        events, _ = _read(text)
+        return [self._load(*event) for event in events]
+
+    def _load(self, at: int, name: str, *values: Any) -> Event:
+        members = self.members[name]
+        if len(values) > len(members):
+            raise ValueError(f"an event has more members than {name} can have")
+        # One that was written with an older model has fewer.
+        return event_types()[name].load(at, dict(zip(members, values, strict=False)))
 
 
 def domain_state(domain: Domain) -> dict[str, Any]:
@@ -209,8 +265,15 @@ def type_state(registered: RegisteredType) -> dict[str, Any]:
     }
 
 
+#: The effect that is in the row of its execution, which ends with it.
+TIME_OUT = "execution time-out"
+
+
 def execution_state(
-    execution: WorkflowExecution, places: Mapping[str, int] | None = None, closed_before: int = 0
+    execution: WorkflowExecution,
+    time_out: tuple[int, int] | None,
+    places: Mapping[str, int] | None = None,
+    closed_before: int = 0,
 ) -> list[Any]:
     """Return an execution without its key and its events.
 
@@ -218,6 +281,7 @@ def execution_state(
 
     Args:
         execution: the execution.
+        time_out: key and instant of its time-out; None for a closed one.
         places: the order in which its waiting tasks are handed out, by the events that scheduled
             them. Tasks that are not in it wait in the order of events.
         closed_before: is added to its close number.
@@ -225,7 +289,7 @@ def execution_state(
     number, summary = execution.close_number, None
     if number is not None:
         number, summary = number + closed_before, execution.summary()
-    return [execution.workflow_id, execution.run_id, number, places or {}, summary]
+    return [execution.workflow_id, execution.run_id, number, places or {}, summary, time_out]
 
 
 def argument_state(argument: Any, started_before: int = 0) -> list[Any]:

@@ -24,11 +24,12 @@ from flowy_sim._storage import tables
 from flowy_sim._storage.journal import SimulationKey
 from flowy_sim._storage.restore import Places, StoredSimulation, read_domain_ids, read_engines
 from flowy_sim._storage.tables import (
+    TIME_OUT,
+    EventLayout,
     Row,
     argument_state,
     domain_state,
     encode,
-    encode_events,
     execution_of,
     execution_state,
     type_state,
@@ -88,14 +89,16 @@ class UnitOfWork:
 
     Args:
         ids: assigns the IDs of rows.
+        layout: of the events in the file.
 
     Attributes:
         ids: as given.
         changes: number of changes that it makes.
     """
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, layout: EventLayout) -> None:
         self.ids = ids
+        self._layout = layout
         self.changes = 0
         self._ended: list[Row] = []
         self._put: dict[str, list[Row]] = {table: [] for table in tables.COLUMNS}
@@ -129,11 +132,13 @@ class UnitOfWork:
         self,
         row: ExecutionRow,
         execution: WorkflowExecution,
+        time_out: tuple[int, int] | None,
         places: Mapping[str, int] | None = None,
         closed_before: int = 0,
     ) -> None:
         """Write an execution, without its events; see `execution_state`."""
-        self.put("executions", *row, encode(execution_state(execution, places, closed_before)))
+        state = execution_state(execution, time_out, places, closed_before)
+        self.put("executions", *row, encode(state))
 
     def put_effect(
         self, row: ExecutionRow, key: int, at: int, effect: Effect, started_before: int = 0
@@ -171,7 +176,7 @@ class UnitOfWork:
             sqlite3.Error: it cannot be written, and nothing has been.
         """
         history = [
-            (row, domain, number, encode_events(events))
+            (row, domain, number, self._layout.encode(events))
             for row, domain, number, events in self._events
         ]
         connection.execute("BEGIN IMMEDIATE")
@@ -240,8 +245,7 @@ class StoredEngine:
         changes = engine.changes.drain()
         unit.put("engines", self.number, simulation, encode(engine.region), engine.now)
         self._collect_domains(unit, changes)
-        for execution in changes.executions:
-            unit.put_execution(self._row(unit, execution), execution)
+        self._collect_executions(unit, changes)
         for execution, events in changes.events:
             row_id = unit.append(self._row(unit, execution), events)
             self._history.setdefault(execution, array("q")).append(row_id)
@@ -249,6 +253,16 @@ class StoredEngine:
         for task in changes.heartbeats:
             unit.put_heartbeat(self._row(unit, task.execution), task)
         self._forget(unit, changes.forgotten)
+
+    def _collect_executions(self, unit: UnitOfWork, changes: Changes) -> None:
+        time_outs = {
+            effect.arguments[0]: (key, at)
+            for key, at, effect in changes.effects
+            if effect.kind == TIME_OUT
+        }
+        for execution in changes.executions:
+            row = self._row(unit, execution)
+            unit.put_execution(row, execution, time_outs.get(execution))
 
     def _row(self, unit: UnitOfWork, execution: WorkflowExecution) -> ExecutionRow:
         return unit.ids.domain(self.number, execution.domain.name), execution.number
@@ -268,12 +282,16 @@ class StoredEngine:
     def _collect_effects(self, unit: UnitOfWork, changes: Changes) -> None:
         """Note pending effects, and which executions they keep from being forgotten."""
         for key, effect in changes.effects_over:
+            if effect.kind == TIME_OUT:
+                continue  # It ends with its execution, and is in the row of that.
             unit.delete("effects", *self._row(unit, execution_of(effect.arguments[0])), key)
             for referred in _outlived(effect):
                 self._referred[referred] -= 1
                 if not self._referred[referred]:
                     del self._referred[referred]
         for key, at, effect in changes.effects:
+            if effect.kind == TIME_OUT:
+                continue
             unit.put_effect(self._row(unit, execution_of(effect.arguments[0])), key, at, effect)
             self._referred.update(_outlived(effect))
 
@@ -307,10 +325,12 @@ class Session:
 
     Args:
         ids: assigns the IDs of rows.
+        layout: of the events in the file.
     """
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, layout: EventLayout) -> None:
         self._ids = ids
+        self._layout = layout
         self._simulations: dict[SimulationKey, StoredSimulation] = {}
         self._engines: dict[tuple[SimulationKey, str], StoredEngine] = {}
         self._touched: dict[tuple[SimulationKey, str], None] = {}
@@ -364,7 +384,7 @@ class Session:
 
     def unit_of_work(self) -> UnitOfWork:
         """Return what has changed since this was last called."""
-        unit = UnitOfWork(self._ids)
+        unit = UnitOfWork(self._ids, self._layout)
         unit.changes, self._changes = self._changes, 0
         for number in self._ended:
             unit.end(number)

@@ -139,10 +139,11 @@ class Attempt:
             ConfigurationError: the test itself is wrong, so every other run would fail as well.
         """
         try:
-            test(self.runner)
-            self.runner.check_goals()
-            self._check_liveness()
-            check(self.runner.simulation.engine(), all_lists=False)
+            with self.runner.scheduler.worker_pools.test_environment():
+                test(self.runner)
+                self.runner.check_goals()
+                self._check_liveness()
+                check(self.runner.simulation.engine(), all_lists=False)
         except PrunedError as error:
             self.pruned, self.cut_short = True, isinstance(error, CutShortError)
         except ConfigurationError:
@@ -150,7 +151,6 @@ class Attempt:
         except Exception as error:
             self.error = error
         finally:
-            self.runner.scheduler.worker_pools.discard_loops()
             self._suspended.clear()
         return self
 

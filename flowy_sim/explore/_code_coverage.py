@@ -5,6 +5,7 @@ of debuggers, profilers and coverage.py, and only for the functions concerned. A
 once, and a branch until both ways were taken, so measuring costs next to nothing.
 
 Measured are the functions of a class or of a poll loop, and those that they name of their module.
+What comes with Python, such as `threading.Thread`, and base classes of frameworks are not.
 """
 
 from __future__ import annotations
@@ -316,15 +317,25 @@ def _functions_of(code: object) -> Iterator[FunctionType]:
         each = getattr(each, "func", getattr(each, "__func__", each))
         if not isinstance(each, type | FunctionType):
             each = type(each)
-        if id(each) in seen or _NOT_MEASURED.match(each.__module__):
+        module = each.__module__
+        of_python = module.partition(".")[0] in sys.stdlib_module_names
+        if id(each) in seen or of_python or _NOT_MEASURED.match(module):
             continue
         seen.add(id(each))
         if isinstance(each, FunctionType):
             yield each
             waiting += _named_by(each)
         else:
-            waiting += each.__bases__
+            waiting += (base for base in each.__bases__ if not _is_of_framework(base, each))
             waiting += filter(None, map(_function_in, vars(each).values()))
+
+
+def _is_of_framework(base: type, derived: type) -> bool:
+    """Return whether a class was installed, and a class of another package is derived from it."""
+    top, _, _ = base.__module__.partition(".")
+    file = getattr(sys.modules.get(base.__module__), "__file__", None) or ""
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
+    return installed and top != derived.__module__.partition(".")[0]
 
 
 def _function_in(member: object) -> object:

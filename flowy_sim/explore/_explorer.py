@@ -33,7 +33,14 @@ from flowy_sim.explore._choices import (
 )
 from flowy_sim.explore._code_coverage import CodeCoverage
 from flowy_sim.explore._other_process import OtherProcess, OtherProcessError
-from flowy_sim.explore._report import Exploration, Failure, Observations, growth
+from flowy_sim.explore._report import (
+    SURVIVES,
+    SURVIVES_IN_WORKFLOW,
+    Exploration,
+    Failure,
+    Observations,
+    growth,
+)
 from flowy_sim.explore._story import RunStory
 from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
@@ -121,6 +128,7 @@ class Explorer:
         self._setup = setup
         self._repeat = repeat
         self._full_story = full_story
+        self._simplest: list[Run] | None = None  # the executions of the first run, if it passed
 
     def explore(self, runs: int, seconds: float, most_untried: int = 0) -> Exploration:
         """Make runs until one fails, all have been made, or a limit is reached.
@@ -215,17 +223,21 @@ class Explorer:
             attempt.run(self._test)
         story.update(attempt.runner)
         command = self._repeat(format_choices(choices))
+        why = ""
+        if not choices and self._simplest is not None:
+            why = _what_survives(self._simplest, attempt.runner.runs)
         return Failure(
             attempt.error or error,
             choices,
             tuple(story.lines(attempt.error or error, self._full_story)),
             command,
-            repeatable=attempt.error is not None,
+            repeatable=attempt.error is not None and not why,
             histories=tuple(
                 LoadedHistory(run.history, Execution(run.workflow_id, run.run_id))
                 for run in attempt.runner.runs
             ),
             output=tuple(story.output(output.lines, self._full_story)),
+            why=why,
         )
 
     def _try_next(self, until: float) -> Failure | None:
@@ -238,6 +250,8 @@ class Explorer:
             self.search.put_back(alternative)
             self.runs -= 1
             return None
+        if not alternative.chosen and attempt.error is None:
+            self._simplest = attempt.runner.runs
         self.search.add_alternatives(alternative, schedule.made)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
@@ -278,6 +292,17 @@ class Explorer:
             return deviations(schedule.made) if same else None
 
         return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
+
+
+def _what_survives(before: list[Run], now: list[Run]) -> str:
+    """Say what keeps its value between two runs with the same choices, of which one has failed."""
+    for one, other in zip(before, now, strict=False):
+        for was, event in zip(one.history, other.history, strict=False):
+            if was != event:
+                decided = "decisionTaskCompletedEventId" in attributes_of(event)
+                where = f"event {event['eventId']} of {other.workflow_id}"
+                return SURVIVES_IN_WORKFLOW.format(where=where) if decided else SURVIVES
+    return SURVIVES
 
 
 def differs_elsewhere(error: OtherProcessError) -> Failure:

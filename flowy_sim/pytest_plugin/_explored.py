@@ -84,7 +84,7 @@ def _check(item: pytest.Function, options: Mapping[str, Any]) -> None:
     # Other fixtures are made once, so they must not hold on to the simulation of one run.
     for name, definitions in item._fixtureinfo.name2fixturedefs.items():
         held = [each for each in definitions[-1].argnames if each in _FRESH]
-        if held and name not in _FRESH:
+        if held and name not in (*_FRESH, "swf_boto3"):  # Clients call the simulation of each run.
             refuse(
                 f"the fixture {name!r} uses {held[0]!r}, which is new in each run of an explored "
                 "test, but fixtures are made only once; let the test call a function instead"

@@ -189,6 +189,9 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     It returns a `flowy_sim.testing.Run`, with the status and the result. ``@pytest.mark.swf(
     activities=…, workflows=…, domain=…, workers=…, freeze=…)`` sets the arguments of
     `flowy_sim.testing.Runner`. If the test fails, its report shows what ran when.
+
+    If boto3 is imported, its SWF clients call the simulation while the test runs, also those that
+    were made before. In a test that uses ``swf_endpoint``, they call what they are made for.
     """
     from flowy_sim.testing import Runner
 
@@ -196,8 +199,9 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     with marker_errors_refused():
         runner = Runner(swf, stubs=swf_stub, **options)
     request.node.stash[RUN_BY] = runner
-    yield runner
-    runner.scheduler.worker_pools.discard_loops()
+    mocked = "swf_endpoint" not in request.fixturenames
+    with runner.scheduler.worker_pools.test_environment(mocked=mocked):
+        yield runner
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ class Scheduler:
         )
 
     def _wait_for_threads(self, changes: int) -> bool:
-        """Wait while threads that poll loops have started compute.
+        """Wait while threads that poll loops have started compute, and their processes work.
 
         A thread gets a moment to begin. One that then waits for something does not hold up time.
 
@@ -197,8 +197,12 @@ class Scheduler:
             Whether one has made a call, or has woken up a loop.
         """
         threads, time_skipping = self.simulation.threads, self.simulation.host.time_skipping
-        looks = 0
-        while self.worker_pools.has_loops and looks < GRACE and threads.another_can_call():
+        processes, looks = self.worker_client.processes, 0
+        while self.worker_pools.has_loops:
+            if processes.are_at_work():
+                looks = 0  # Afterwards, a thread needs a moment to see that one has ended.
+            elif looks >= GRACE or not threads.another_can_call():
+                break
             if time_skipping.changes != changes or self._is_loop_woken():
                 return True
             really_sleep(LOOK)

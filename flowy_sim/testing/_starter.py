@@ -25,6 +25,7 @@ from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._registry import (
     Registry,
@@ -37,7 +38,6 @@ from flowy_sim.testing._run import EventFeed
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
 from flowy_sim.testing._time import TurnLoop
-from flowy_sim.testing._worker_client import advice_on_domain, advice_on_region
 
 
 class WorkerSetup:

@@ -45,8 +45,6 @@ _LOOK = 0.01
 
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
-
-
 _MOST_RESTARTS = 1_000
 _RESTARTS_WITHIN = 60_000
 """An execution that starts this often within this many simulated milliseconds never ends."""
@@ -271,7 +269,8 @@ class TurnLoop:
         if not any(wait.ends for wait in found):
             message = explain(run, others[:_MOST_EXPLAINED], workers, self._clock.now)
             pools, client = self._scheduler.worker_pools, self._scheduler.worker_client
-            message = "\n".join(filter(None, [message, client.advice(), pools.advice()]))
+            advice = [client.advice(), pools.advice(), client.processes.advice()]
+            message = "\n".join(filter(None, [message, *advice]))
             raise StuckError(message, replace(run, awaited=signals_of(waits_of(run, workers))))
 
     def _check_not_rescheduling(self, execution: Execution) -> None:

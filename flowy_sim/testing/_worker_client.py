@@ -20,6 +20,7 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
 from flowy_sim._engine.tokens import DECISION
+from flowy_sim._simulation.child_processes import ChildProcesses, Work
 from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
@@ -29,6 +30,7 @@ from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
 from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._loop_threads import LoopThread
 from flowy_sim.testing._loops import LoopWorker
+from flowy_sim.testing._other_places import OtherPlaces
 from flowy_sim.testing._watchdog import Watchdog
 from flowy_sim.testing._worker_pool import PolledList, Suspendable
 
@@ -80,6 +82,7 @@ class WorkerClient(Client):
         worker: the name of the worker that takes its turn; empty between turns.
         loop: the poll loop whose turn it is; None if it is that of another worker.
         watchdog: watches the turns of poll loops.
+        processes: the processes that poll loops have started.
         task: the task that the worker has not answered yet.
         held: the answer that is to be sent later.
         heartbeat: the number of seconds between two heartbeats of the current work; None for none.
@@ -111,7 +114,7 @@ class WorkerClient(Client):
     ) -> None:
         super().__init__(simulation, simulation.region, poll_seconds=0)
         self._domain = domain
-        self._elsewhere: dict[_Elsewhere, None] = {}
+        self._other_places = OtherPlaces(self._region, domain)
         self._thread = threading.get_ident()
         self._threads: dict[int, LoopThread] = {}
         self._unused_since: float | None = really_monotonic()
@@ -119,6 +122,7 @@ class WorkerClient(Client):
         self._tasks: dict[str, Reply] = {}
         self.loop: Suspendable | None = None
         self.watchdog = Watchdog(self._blocked, simulation.threads.ignore)
+        self.processes = ChildProcesses(simulation.host.presence.patience)
         self._on_task = on_task
         self._on_answer = on_answer
         self.late: dict[PolledList, deque[Reply]] = {}
@@ -204,7 +208,7 @@ class WorkerClient(Client):
     def waiting(self) -> set[PolledList]:
         """Return the lists on which a poll would find a task now."""
         waiting = self._simulation.lists_with_tasks(self._domain)
-        for place in self._elsewhere:
+        for place in self._other_places.places:
             found = self._simulation.lists_with_tasks(place.domain, place.region)
             waiting.update((poll, place.named(name)) for poll, name in found)
         if self.late:
@@ -244,7 +248,9 @@ class WorkerClient(Client):
         """Make a call of a coroutine, as `intercept` does, but suspend only that while it polls."""
         if self.sleeps() and _is_poll(operation, request):
             assert self.loop is not None
-            await self.loop.poll_in_event_loop(self._polled_list(operation, request, region))
+            await self.loop.poll_in_event_loop(
+                self._other_places.polled_list(operation, request, region)
+            )
         elif self.sleeps() and self._is_overtaken(operation):
             await asyncio.sleep(_MOMENT)
         reply = self._intercept(self._call_now, operation, request, region)
@@ -308,6 +314,16 @@ class WorkerClient(Client):
             started.start(starter, really_start)
         finally:
             self._is_calling = False
+
+    def job(
+        self, function: Callable[..., Any], *, joins: bool = False
+    ) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """Refuse it: the threads of a loop take turns."""
+        raise NotImplementedError
+
+    def note_process(self, work: Work, *, has_started: bool = False) -> None:
+        """Note that a poll loop has started a process, or may wait for what processes do."""
+        self.processes.note(work, has_started=has_started)
 
     def enter_thread(self, own: LoopThread) -> None:
         """Note that the current thread takes turns."""
@@ -376,11 +392,7 @@ class WorkerClient(Client):
 
     def advice(self) -> str:
         """Return what to do about loops that poll in another domain or region; may be empty."""
-        domains = sorted({place.domain for place in self._elsewhere if not place.region})
-        regions = sorted({place.region for place in self._elsewhere if place.region})
-        if regions:
-            return advice_on_region(self._region, regions[0])
-        return advice_on_domain(self._domain, domains[0]) if domains else ""
+        return self._other_places.advice()
 
     def choose(self, kind: str, count: int) -> int:
         """Let the simulation's schedule choose one of several possibilities."""
@@ -401,7 +413,7 @@ class WorkerClient(Client):
         assert self.loop is not None
         # No handler surrounds this: see `flowy_sim.testing._loops` on killed loops.
         if _is_poll(operation, arguments):
-            self.loop.poll(self._polled_list(operation, arguments, region))
+            self.loop.poll(self._other_places.polled_list(operation, arguments, region))
         elif self._is_overtaken(operation):
             self.loop.sleep(0, None)
         reply = self._call_now(operation, arguments, region)
@@ -502,16 +514,8 @@ class WorkerClient(Client):
             self.received.append(reply)
         return reply
 
-    def _polled_list(self, operation: str, arguments: Reply, region: str) -> PolledList:
-        if region == self._region and arguments["domain"] == self._domain:
-            return operation, arguments["taskList"]["name"]
-        other = "" if region == self._region else region
-        place, name = _Elsewhere(other, arguments["domain"]), arguments["taskList"]["name"]
-        self._elsewhere[place] = None
-        return operation, place.named(name)
-
     def _poll(self, call: WorkerCall) -> Reply:
-        polled = self._polled_list(call.operation, call.request, self._region)
+        polled = self._other_places.polled_list(call.operation, call.request, self._region)
         self.polled.append(polled)
         late = self.late.get(polled)
         reply = late.popleft() if late else self.fault_injector.call(call)
@@ -547,37 +551,3 @@ def _is_poll(operation: str, arguments: Reply) -> bool:
         return False
     task_list = arguments.get("taskList")
     return isinstance(task_list, dict) and "name" in task_list
-
-
-class _Elsewhere(NamedTuple):
-    """A domain other than the runner's, or one of another region.
-
-    Attributes:
-        region: the region; empty for that of the runner.
-        domain: the name of the domain.
-    """
-
-    region: str
-    domain: str
-
-    def named(self, name: str) -> str:
-        """Return what a task list of that name is called."""
-        where = f" in {self.region}" if self.region else ""
-        return f"{name} of the domain {self.domain}{where}"
-
-
-def advice_on_region(own: str, other: str) -> str:
-    """Return how to run everything in the region that the code calls."""
-    return (
-        f"everything else runs in the region {own!r}; to run it in that of the code, use "
-        f"@pytest.mark.swf(region={other!r}), Simulation(region={other!r}) or --region {other}, or "
-        f"set AWS_DEFAULT_REGION={other}"
-    )
-
-
-def advice_on_domain(own: str, other: str) -> str:
-    """Return how to run everything in the domain that the code names."""
-    return (
-        f"everything else runs in the domain {own!r}; to run it in that of the code, use "
-        f"@pytest.mark.swf(domain={other!r}), Runner(domain={other!r}) or --domain {other}"
-    )

@@ -7,10 +7,11 @@ Old and new code may run side by side for a while, in pools of their own.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -185,7 +186,26 @@ class WorkerPools:
             if isinstance(pool, LoopPool):
                 pool.discard()
         self._client.end_threads()
+        self._client.processes.end()
         self._simulation.threads.release()
+
+    @contextmanager
+    def test_environment(self, *, mocked: bool = True) -> Iterator[None]:
+        """Let the SWF clients of the test itself call the simulation, never AWS; end its loops.
+
+        Args:
+            mocked: whether to let them, if boto3 is imported. Otherwise there are none yet.
+        """
+        mock: AbstractContextManager[object] = nullcontext()
+        if mocked and "botocore.client" in sys.modules:
+            from flowy_sim._clients.mock_swf import mock_swf
+
+            mock = mock_swf(self._simulation)
+        with mock:
+            try:
+                yield
+            finally:
+                self.discard_loops()
 
     @contextmanager
     def loop_environment(self) -> Iterator[None]:

@@ -35,6 +35,12 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             del sys.modules[name]
 
 
+@pytest.fixture(autouse=True)
+def replayed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replay nothing in another process after an exploration: one starts as slowly as 100 runs."""
+    monkeypatch.setattr("flowy_sim.explore._other_process._MOST_RUNS", 0)
+
+
 @pytest.fixture
 def write(folder: Path) -> Write:
     """Write a file of Python."""

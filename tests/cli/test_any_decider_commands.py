@@ -163,7 +163,7 @@ def test_wrong_options_are_refused(invoke: Invoke, words: list[str], message: st
 
 @pytest.mark.slow
 def test_a_decider_and_a_worker_are_explored(invoke: Invoke) -> None:
-    found = invoke(*EXPLORE, *START, "--runs", "200", "--seconds", "20")
+    found = invoke(*EXPLORE, *START, "--runs", "60", "--seconds", "60")
     assert (found.exit_code, "No failure" in found.output) == (0, True), found.output
 
 
@@ -188,6 +188,9 @@ def test_everything_is_explored_in_the_region_that_is_given(invoke: Invoke, tmp_
     assert "No failure" in found.output, found.output
     elsewhere = invoke("explore", *words, *place[:2], "--fault", "none")
     assert "Unknown domain: kiosk" in elsewhere.output
+    advised = invoke("run", *words[:4], *START, *place[:2])
+    assert "Unknown domain: kiosk\nIt calls eu-west-1; everything else" in advised.stderr
+    assert "--region eu-west-1" in advised.stderr
     assert "No failure" in invoke("explore", "abroad:is_there", *place, "--runs", "1").output
     failed = invoke("explore", "abroad:is_there", "--domain", "kiosk", "--region", "us-east-2")
     assert " --domain=kiosk --region=us-east-2 --choices" in failed.output

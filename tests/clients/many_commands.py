@@ -16,8 +16,9 @@ from io import StringIO
 
 from awscli.clidriver import create_clidriver
 
+driver = create_clidriver()
 for line in sys.stdin:
     output, errors = StringIO(), StringIO()
     with redirect_stdout(output), redirect_stderr(errors):
-        status = create_clidriver().main(json.loads(line))
+        status = driver.main(json.loads(line))
     print(json.dumps([status, output.getvalue(), errors.getvalue()]), flush=True)

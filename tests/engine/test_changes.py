@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -178,11 +179,16 @@ def test_the_second_page_of_a_decision_task_changes_nothing(
     assert log.count == before
 
 
-def test_what_was_noted_can_be_discarded(service: Driver, log: ChangeLog) -> None:
+def test_a_log_that_only_counts_keeps_nothing(service: Driver, log: ChangeLog) -> None:
     service.start()
-    count = log.count
-    log.discard()
-    assert (log.count, bool(log), log.drain().events) == (count, False, [])
+    before = log.count
+    log.only_count()
+    assert (log.count, bool(log)) == (before, False)
+    service.call("DeprecateDomain", name=DOMAIN)
+    service.decide(decision("CompleteWorkflowExecution"))
+    assert log.count > before
+    changes = log.drain()
+    assert not any(getattr(changes, field.name) for field in fields(changes))
 
 
 def test_a_reset_engine_notes_nothing(service: Driver, log: ChangeLog) -> None:

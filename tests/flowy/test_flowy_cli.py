@@ -89,6 +89,8 @@ def test_a_domain_is_registered_once(client: Any) -> None:
         0,
         "The domain flowy exists already; it keeps closed executions for 30 days.\n",
     )
+    configuration = client.describe_domain(name=DOMAIN)["configuration"]
+    assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 
 
 @pytest.mark.parametrize("period", ["NONE", "0"])
@@ -99,8 +101,6 @@ def test_a_domain_that_exists_may_retain_nothing(client: Any, period: str) -> No
         0,
         "The domain brief exists already; it keeps closed executions for 0 days.\n",
     )
-    configuration = client.describe_domain(name=DOMAIN)["configuration"]
-    assert configuration == {"workflowExecutionRetentionPeriodInDays": "30"}
 
 
 @pytest.mark.usefixtures("_project")
@@ -313,6 +313,11 @@ def test_without_click_one_sentence_says_what_to_install() -> None:
         "",
         f"flowy's command line needs click; install it: {install_command('cli')}\n",
     )
+
+
+def test_the_simulator_is_imported_within_commands_only() -> None:
+    script = "import sys, flowy._cli; print('flowy_sim' in sys.modules)"
+    assert run_python("-c", script).stdout == "False\n"
 
 
 def test_using_flowy_imports_neither_boto3_nor_click_nor_the_simulator() -> None:

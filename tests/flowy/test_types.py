@@ -15,19 +15,25 @@ import pytest
 pytestmark = pytest.mark.slow
 
 TYPED = Path(__file__).parent / "typed"
+FILES = sorted(TYPED.glob("*.py"))
 ROOT = Path(__file__).parents[2]
 
 
-def mypy(file: str, scratch: Path) -> set[int]:
-    printed = run(
-        *("mypy", "--strict", "--config-file", "", "--cache-dir", str(scratch / "cache"), file)
-    )
-    return {int(line) for line in re.findall(rf"^{file}:(\d+): error: ", printed, re.MULTILINE)}
+Errors = set[tuple[str, int]]
+"""The file and line of each error."""
 
 
-def pyright(file: str, scratch: Path) -> set[int]:
+def mypy(scratch: Path) -> Errors:
+    modules = [word for file in FILES for word in ("-m", file.stem)]
+    options = ("--strict", "--config-file", "", "--cache-dir", str(scratch / "cache"))
+    printed = run("mypy", *options, *modules)
+    found = re.findall(r"^(\w+\.py):(\d+): error: ", printed, re.MULTILINE)
+    return {(file, int(line)) for file, line in found}
+
+
+def pyright(scratch: Path) -> Errors:
     configuration = {
-        "include": [str(TYPED / file)],
+        "include": [str(file) for file in FILES],
         "extraPaths": [str(TYPED), str(ROOT)],
         "typeCheckingMode": "strict",
         "reportUnusedVariable": False,
@@ -39,7 +45,7 @@ def pyright(file: str, scratch: Path) -> set[int]:
         *("--pythonpath", sys.executable),
     )
     return {
-        found["range"]["start"]["line"] + 1
+        (Path(found["file"]).name, found["range"]["start"]["line"] + 1)
         for found in json.loads(printed)["generalDiagnostics"]
         if found["severity"] == "error"
     }
@@ -61,19 +67,16 @@ def run(module: str, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-@pytest.mark.parametrize("file", ["accepted.py", "accepted_workflows.py"])
-def test_right_code_of_workflows_is_accepted(
-    file: str, checker: Callable[[str, Path], set[int]], tmp_path: Path
+def test_right_code_of_workflows_is_accepted_and_wrong_code_refused_line_by_line(
+    checker: Callable[[Path], Errors], tmp_path: Path
 ) -> None:
-    assert checker(file, tmp_path) == set()
-
-
-@pytest.mark.parametrize("checker", [mypy, pyright])
-@pytest.mark.parametrize("file", ["refused.py", "refused_workflows.py"])
-def test_wrong_code_of_workflows_is_refused_line_by_line(
-    file: str, checker: Callable[[str, Path], set[int]], tmp_path: Path
-) -> None:
-    lines = (TYPED / file).read_text().splitlines()
-    refused = {number for number, line in enumerate(lines, 1) if line.endswith("# refused")}
-    assert len(refused) > 10
-    assert checker(file, tmp_path) == refused
+    refused = {
+        (file.name, number)
+        for file in FILES
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if line.endswith("# refused")
+    }
+    for name in ("refused.py", "refused_workflows.py"):
+        assert len([line for file, line in refused if file == name]) > 10
+    assert {file for file, _ in refused}.isdisjoint({"accepted.py", "accepted_workflows.py"})
+    assert checker(tmp_path) == refused

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowy_sim._engine.model import event_types, service_model
+from flowy_sim._engine.model import member as member_of
 from flowy_sim._storage import files, tables, writable_file
 from flowy_sim._storage.files import FileRefusedError
+from flowy_sim._storage.tables import EventLayout, encode
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN, decision
 from tests.support.properties import examples
@@ -136,7 +140,7 @@ def test_one_of_several_servers_gets_a_new_file(tmp_path: Path) -> None:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(6)
+            for _ in range(4)
         ]
         for server in servers:
             assert server.stdout is not None
@@ -233,24 +237,44 @@ def test_another_version_s_file_is_refused(path: Path, version: int, sentence: s
     assert sentence in refused(path)
 
 
-def test_a_newer_model_s_file_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = files._model()
-    monkeypatch.setattr(
-        files, "_model", lambda: {**known, "TimerFired": ["startedEventId", "timerId", "weather"]}
-    )
-    opened(path)
-    monkeypatch.setattr(files, "_model", lambda: known)
+def test_a_newer_model_s_file_is_refused(path: Path) -> None:
+    newer = EventLayout({}).members | {"TimerFired": ["startedEventId", "timerId", "weather"]}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        tables.put(connection, "about", [("model", encode(newer))])
 
     assert "in which TimerFired has weather; upgrade botocore" in refused(path)
 
 
-def test_an_older_model_s_file_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = opened(path)
-    known = files._model()
-    monkeypatch.setattr(files, "_model", lambda: {**known, "TimerFired": ["timerId", "weather"]})
-    monkeypatch.setattr(files, "_model", lambda: {**known, "Sunrise": []})
+@given(st.data())
+def test_events_are_read_as_the_model_had_them_that_wrote_them(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(event_types())))
+    members = event_types()[name].members
+    older = data.draw(st.permutations(members))[: data.draw(st.integers(0, len(members)))]
+    layout = EventLayout({name: older})
+    values = {member: data.draw(st.none() | st.text()) for member in older}
+    before = event_types()[name].freeze(5, _as_structures(name, values))
+    event = event_types()[name].freeze(
+        6, _as_structures(name, {member: data.draw(st.none() | st.text()) for member in members})
+    )
 
-    assert opened(path) == before
+    written_before = encode([[5, name, *[member_of(before, each) for each in older]]])
+
+    later = EventLayout(layout.members)
+    assert later.decode(written_before) == [before]
+    assert later.decode(layout.encode([event])) == [event]
+    assert EventLayout({}).decode(EventLayout({}).encode([before, event])) == [before, event]
+
+
+def _as_structures(name: str, values: Mapping[str, str | None]) -> dict[str, Any]:
+    """The values, in the structures and lists that events of a type have them in."""
+    shapes = service_model().shape_for(f"{name}EventAttributes").members
+
+    def value_in(shape: Any, value: str | None) -> Any:
+        if value is None or shape.type_name not in ("structure", "list"):
+            return value
+        return dict.fromkeys(shape.members, value) if shape.type_name == "structure" else [value]
+
+    return {member: value_in(shapes[member], value) for member, value in values.items()}
 
 
 def test_a_file_that_is_served_is_refused(path: Path) -> None:

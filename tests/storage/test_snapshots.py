@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowy_sim._engine.limits import Limits
+from flowy_sim._engine.model import event_types
 from flowy_sim._storage import tables
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
@@ -306,7 +307,7 @@ def test_no_file_is_created_for_an_invalid_snapshot(lived: Lived, tmp_path: Path
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (tables.FORMAT + 1, "was written by a newer version of flowy-sim, in format 3"),
+        (tables.FORMAT + 1, "was written by a newer version of flowy-sim, in format 4"),
         (tables.FORMAT - 1, r"A development version from before 0\.1\.0 can serve and export it"),
     ],
 )
@@ -361,6 +362,10 @@ def test_summaries_of_closed_executions_are_not_trusted(lived: Lived, tmp_path: 
     assert rows(tmp_path / "again.db") == rows(lived.snapshot)
 
 
+def set_member(event: list[Any], name: str, value: object) -> None:
+    event[event_types()[event[1]].position[name]] = value
+
+
 def wrong(content: Rows, table: str, alter: Callable[[list[Any]], object]) -> Rows:
     for row in content[table]:
         alter(row)
@@ -390,9 +395,9 @@ def wrong(content: Rows, table: str, alter: Callable[[list[Any]], object]) -> Ro
         ("executions", lambda row: row[2].__setitem__(0, row[1]), "class java.lang.Short"),
         ("executions", lambda row: row[2].__setitem__(1, "same"), "same"),
         ("history", lambda row: row[3][0].__setitem__(1, "Nothing"), "Nothing"),
-        ("history", lambda row: row[3][0][2].update(input=5), "class java.lang.Short"),
-        ("history", lambda row: row[3][0][2].update(childPolicy="KEEP"), "enum value set"),
-        ("history", lambda row: row[3][0][2].pop("childPolicy"), "not as the service writes"),
+        ("history", lambda row: set_member(row[3][0], "input", 5), "class java.lang.Short"),
+        ("history", lambda row: set_member(row[3][0], "childPolicy", "KEEP"), "enum value set"),
+        ("history", lambda row: set_member(row[3][0], "childPolicy", None), "not as the service"),
         ("effects", lambda row: row.__setitem__(4, "miracle"), "is not a kind of effect"),
         ("heartbeats", lambda row: row.__setitem__(4, 5), "class java.lang.Short"),
     ],

@@ -8,6 +8,7 @@ import weakref
 from flowy_sim._engine import Engine
 from flowy_sim._storage import tables
 from flowy_sim._storage.restore import read_engines
+from flowy_sim._storage.tables import EventLayout
 from flowy_sim._storage.unit_of_work import Ids, StoredEngine, UnitOfWork
 
 
@@ -25,7 +26,7 @@ class Keeper:
 
     def keep(self) -> None:
         """Write what has changed."""
-        unit = UnitOfWork(self.ids)
+        unit = UnitOfWork(self.ids, EventLayout({}))
         self.stored.collect(unit, 0)
         unit.write(self.connection)
 

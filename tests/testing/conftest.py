@@ -8,6 +8,12 @@ from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs
 
 
+@pytest.fixture(autouse=True)
+def replayed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replay nothing in another process after an exploration: one starts as slowly as 100 runs."""
+    monkeypatch.setattr("flowy_sim.explore._other_process._MOST_RUNS", 0)
+
+
 @pytest.fixture
 def stubs() -> Stubs:
     return Stubs()

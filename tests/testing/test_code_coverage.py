@@ -7,6 +7,9 @@ import inspect
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -174,3 +177,24 @@ def test_lines_of_measured_code_are_those_that_can_run() -> None:
     [file] = coverage.files() or ()
     begins = {line for _, line in dis.findlinestarts(parcel.__code__) if line}
     assert set(file.lines) == begins - {parcel.__code__.co_firstlineno}
+
+
+@measured
+def test_classes_of_python_and_of_frameworks_are_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    base = "class Base:\n    def never(self):\n        return 1\n"
+    (folder / "framework_of_loops.py").write_text(base, "utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    framework = import_module("framework_of_loops")
+
+    class Worker(framework.Base, Thread):  # type: ignore[misc, name-defined]
+        def run(self) -> None:
+            """Do nothing, as `threading.Thread.run` does not."""
+
+    coverage = CodeCoverage()
+    with coverage:
+        coverage.add(Worker)
+    assert [file.path for file in coverage.files() or ()] == [__file__]

@@ -19,6 +19,11 @@ MESSAGE = re.findall(r"<!-- what the test above says -->\n```text\n(.*?)```", DO
 CARELESS = next(block for block in BLOCKS if "def test_nobody_pays_twice(" in block)
 
 
+@pytest.fixture(autouse=True)
+def replayed_elsewhere() -> None:
+    """Replay histories in another process, as users do."""
+
+
 def test_every_example_passes(pytester: pytest.Pytester) -> None:
     examples = [block for block in BLOCKS if block != CARELESS]
     pytester.makepyfile(test_document_examples="\n".join(examples))

@@ -274,3 +274,65 @@ def test_a_run_with_given_choices_is_not_recorded(pytester: pytest.Pytester) -> 
     report.assert_outcomes(failed=1)
     report.stdout.fnmatch_lines(["*--swf-record keeps the plainest run of an explored test*"])
     assert not (pytester.path / "histories").exists()
+
+
+def test_clients_of_a_module_call_the_simulation_of_each_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="""
+import boto3
+
+swf = boto3.client("swf", region_name="eu-west-1")
+ORDER = {"name": "order", "version": "1"}
+
+
+def register():
+    swf.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="1")
+    swf.register_workflow_type(domain="shop", **ORDER, defaultTaskList={"name": "orders"},
+        defaultChildPolicy="TERMINATE", defaultTaskStartToCloseTimeout="30",
+        defaultExecutionStartToCloseTimeout="600")
+
+
+def decide():
+    while True:
+        task = swf.poll_for_decision_task(domain="shop", taskList={"name": "orders"})
+        if task.get("taskToken"):
+            done = {"decisionType": "CompleteWorkflowExecution"}
+            swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[done])
+
+
+def count():
+    since = {"oldestDate": 0}
+    return swf.count_closed_workflow_executions(domain="shop", startTimeFilter=since)["count"]
+"""
+    )
+    pytester.makepyfile(
+        """
+import pytest
+from flowy_sim.explore import explore
+from flowy_sim.faults import DeciderDies
+from shop import ORDER, count, decide, register
+
+pytestmark = pytest.mark.swf(domain="shop", region="eu-west-1")
+
+
+def order(runner):
+    register()
+    runner.loop(decide)
+    assert runner(("order", "1")).status == "COMPLETED"
+    assert count() == 1
+
+
+def test_once(swf_run):
+    order(swf_run)
+
+
+@pytest.mark.swf(explore={"faults": [DeciderDies()]})
+def test_explored(swf_run, swf_boto3):
+    order(swf_run)
+
+
+def test_explored_without_the_marker():
+    explore(order, faults=[DeciderDies()], domain="shop", region="eu-west-1")
+"""
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=3)

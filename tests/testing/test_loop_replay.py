@@ -358,11 +358,11 @@ def test_golden_histories_of_a_decider_are_recorded_and_replayed(
 ) -> None:
     pytester.makepyfile(deli=SHOP, test_golden=GOLDEN)
     pytester.syspathinsert()
-    pytester.runpytest_subprocess("--swf-record", "-k", "order").assert_outcomes(passed=1)
-    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("--swf-record", "-k", "order").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)
     changed = SHOP.replace('"charging"', '"charged"')
     pytester.makepyfile(deli=changed)
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=2)
     assert "record it again: pytest --swf-record" in str(result.stdout)
 
