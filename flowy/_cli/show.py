@@ -85,6 +85,7 @@ def show(
     """
     if redact and report is None:
         raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    scan(*packages)  # A package that does not exist is refused for closed executions as well.
     execution = executions.latest(client, domain, workflow_id, run_id)
     status = 0
     if followed:

@@ -25,6 +25,7 @@ from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.faults import Fault
+from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
 from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._registry import (
@@ -70,13 +71,24 @@ class WorkerSetup:
         self._workflows = dict.fromkeys(workflows)
         self._task_lists = task_lists
         self._registered = False
+        self._prepared: int | None = None
 
     def add(self, workflow: type[Workflow]) -> None:
         """Let deciders implement another workflow, once they are prepared again."""
         self._workflows[workflow] = None
 
+    def prepare_once(self) -> None:
+        """Prepare, unless that is done, and no stub was added since."""
+        if self._prepared != self._count_stubs():
+            self.prepare()
+
+    def _count_stubs(self) -> int:
+        stubs = self._stub_dispatch.stubs
+        return sum(len(stubs.all(kind)) for kind in (ACTIVITY, CHILD, FUNCTION))
+
     def prepare(self) -> None:
         """Register all types, and start workers on their task lists."""
+        self._prepared = self._count_stubs()
         is_new = self.register_domain()
         workflows = families(self._workflows)
         activities = self._activities
@@ -211,10 +223,15 @@ def _examples(strategy: Any) -> tuple[Any, ...]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    draws: Any = given(strategy)
+
     # Always the same ones, because the choices that repeat a run are numbers of examples.
-    seeded: Any = seed(0)
-    seeded(quiet(draws(found.append)))()
+    @seed(0)
+    @quiet
+    @given(strategy)
+    def draw(each: Any) -> None:
+        found.append(each)
+
+    draw()
     return tuple(found)
 
 

@@ -105,6 +105,7 @@ class TurnLoop:
         self._restarts = Restarts(self._engine, max(_MOST_RESTARTS, most_restarts + 2))
         self.clock_seen: ReadableClock = self._clock
         self.follow_clock: Callable[[], None] = _do_nothing
+        self._follow_clock_in_test: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
         """Give turns and skip time until an execution is closed.
@@ -354,6 +355,20 @@ class TurnLoop:
             threads.runner = before
             _AT_CHECKPOINTS.pop()
             TAKES_TURNS.reset(takes_turns)
+            self._follow_clock_in_test()
+
+    @contextmanager
+    def frozen_test(self) -> Iterator[None]:
+        """Let the test itself see the time at which a run has ended or was left, if asked for."""
+        if not self._freeze:
+            yield
+            return
+        with frozen_to(self._clock) as follow:
+            self._follow_clock_in_test = follow
+            try:
+                yield
+            finally:
+                self._follow_clock_in_test = _do_nothing
 
 
 class ReadableClock(Protocol):
