@@ -95,8 +95,10 @@ class ChildProcesses:
         return False
 
     def advice(self) -> str:
-        """Return what to do about processes that run a part of the code; may be empty."""
-        names = ", ".join(each.name for each in self._started if not _is_over(each))
+        """Return what to do about processes that run, or have failed; may be empty."""
+        names = ", ".join(
+            each.name for each in self._started if not _is_over(each) or _failed(each)
+        )
         if not names:
             return ""
         return (
@@ -128,6 +130,14 @@ def _is_over(work: Work) -> bool:
                 return bool(wait([work.sentinel], 0))
             except (OSError, ValueError):
                 return True  # It was closed.
+
+
+def _failed(process: BaseProcess) -> bool:
+    """Return whether a process has failed, as one that calls Amazon SWF does."""
+    try:
+        return process.exitcode != 0
+    except ValueError:
+        return False  # It was closed.
 
 
 def _name(work: Work) -> str:

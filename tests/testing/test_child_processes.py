@@ -24,6 +24,7 @@ from tests.support.poll_loops import Client, decider, poll, register, run, start
 Task = dict[str, Any]
 Work = Callable[[Client, Task], object]
 ENDPOINT = "AWS_ENDPOINT_URL_SWF"
+FORK: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else None)
 
 
 def worker(work: Work) -> Callable[[Client], None]:
@@ -149,9 +150,19 @@ def decides_elsewhere(client: Client) -> None:
     process.join()
 
 
+def calls_elsewhere(client: Client) -> None:
+    process = FORK.Process(target=poll, args=(client, "work"), name="the decider")
+    process.start()
+    process.join()
+    threading.Event().wait()
+
+
 @pytest.mark.swf(patience=0)
-def test_a_stuck_test_names_the_processes_that_its_code_has_started(swf_run: Runner) -> None:
-    swf_run.loop(decides_elsewhere)
+@pytest.mark.parametrize("code", [decides_elsewhere, calls_elsewhere])
+def test_a_stuck_test_names_the_processes_that_its_code_has_started(
+    swf_run: Runner, code: Callable[[Client], None]
+) -> None:
+    swf_run.loop(code)
     client = swf_run.simulation.client()
     register(client)
     with pytest.raises(StuckError, match=r"other processes \(the decider\).*swf_endpoint"):
