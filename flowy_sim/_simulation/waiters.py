@@ -75,7 +75,15 @@ class TaskPoller(Poller):
     def __init__(self, task: asyncio.Task[object], thread: ThreadPoller) -> None:
         self.thread = thread.thread
         self._thread = thread
-        super().__init__(f"task {task.get_name()!r}", lambda: not task.done(), thread.computes)
+        loop = task.get_loop()
+
+        def is_there() -> bool:
+            """A task that has returned may have passed on its reply to others of its loop."""
+            if not task.done():
+                return True
+            return not task.cancelled() and task.exception() is None and loop.is_running()
+
+        super().__init__(f"task {task.get_name()!r}", is_there, thread.computes)
 
     def is_asleep(self) -> bool:
         """Return whether its event loop waits in simulated time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from flowy_sim import Limits, Simulation
 from flowy_sim._simulation import held_tasks, presence
 from tests.support.shop import (
+    ACTIVITIES,
     ACTIVITY,
     COMPLETE,
     DAY,
@@ -430,3 +432,22 @@ def wait_for_polls(simulation: Simulation, count: int) -> None:
             return
         look_again.wait(0.001)
     raise AssertionError(f"{len(simulation.host.polls)} polls wait, not {count}")
+
+
+def test_time_waits_for_a_task_that_a_coroutine_has_passed_on() -> None:
+    simulation = Simulation()
+    client = simulation.client()
+    register(client)
+    start(client)
+    assert decide_once(client)
+    assert decide_once(client)
+    held = simulation.host.presence.held_tasks
+
+    async def main() -> None:
+        polled = {"domain": DOMAIN, "taskList": ACTIVITIES}
+        poll = client.call_in_event_loop("PollForActivityTask", polled)
+        assert (await asyncio.create_task(poll))["taskToken"]
+        assert held.is_any_held()
+
+    asyncio.run(main())
+    assert not held.is_any_held()
