@@ -516,7 +516,7 @@ class Runner:
         __tracebackhide__ = True
         reached: list[bool] = []
         seconds = number("the seconds to pass", in_seconds(seconds))
-        self._worker_setup.register_domain()
+        self._worker_setup.prepare_once()
         self.scheduler.delayed_calls.add_pause(seconds, lambda: reached.append(True))
         with self.turn_loop.active():
             while True:
