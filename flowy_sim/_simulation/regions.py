@@ -145,7 +145,8 @@ class Engines:
         Raises:
             Fault: the call is refused.
         """
-        return self.of(region).call(operation, request, instant)
+        engine = self._by_region.get(region) or self.of(region)
+        return engine.call(operation, request, instant)
 
     def duration_of_call(self, region: str) -> int:
         """Return how many milliseconds the next call of a client takes; none in a function."""

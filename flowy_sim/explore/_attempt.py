@@ -144,7 +144,7 @@ class Attempt:
                     test(self.runner)
                 self.runner.check_goals()
                 self._check_liveness()
-                check(self.runner.simulation.engine())
+                check(self.runner.simulation.engine(), all_lists=False)
         except PrunedError as error:
             self.pruned, self.cut_short = True, isinstance(error, CutShortError)
         except ConfigurationError:

@@ -394,9 +394,6 @@ def _collect_garbage(everything: bool) -> None:
 # The same state has the same fingerprint in every process, whatever its hash seed, so processes can
 # tell each other which states they have seen.
 
-_MASK = (1 << 64) - 1
-
-
 _IGNORED = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})
 """Events whose place in a history makes no difference to deciders."""
 
@@ -419,30 +416,35 @@ class Fingerprints:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._engine = runner.simulation.engine()
-        # Of each execution, the number of events read, and a digest of what matters in them.
-        self._read: dict[str, tuple[int, blake2b]] = {}
+        # Of each execution, the number of events read, and what matters in them.
+        self._read: dict[str, tuple[int, blake2b, bytes]] = {}
 
     def current(self) -> int:
         """Return the fingerprint of the current state."""
         runner, engine, scheduler = self._runner, self._engine, self._runner.scheduler
-        executions = sum(map(self._execution, engine.executions.values())) & _MASK
+        # What is in no order is sorted as bytes: not all of it can be compared.
+        executions = sorted(map(self._execution, engine.executions.values()))
         deadlines = sorted([(at, due.kind) for at, _, due in engine.effects.entries()])
-        plans = sum(
-            stable_hash((at, kind, self._about(about)))
-            for at, kind, about in scheduler.delayed_calls.entries()
+        plans = sorted(
+            [
+                _plain_data((at, kind, self._about(about)))
+                for at, kind, about in scheduler.delayed_calls.entries()
+            ]
         )
-        late = sum(
-            stable_hash((polled, self._task(task)))
-            for polled, tasks in scheduler.worker_client.late.items()
-            for task in tasks
+        late = sorted(
+            [
+                _plain_data((polled, self._task(task)))
+                for polled, tasks in scheduler.worker_client.late.items()
+                for task in tasks
+            ]
         )
         return stable_hash(
             (
                 runner.simulation.clock.milliseconds,
                 executions,
                 deadlines,
-                plans & _MASK,
-                late & _MASK,
+                plans,
+                late,
                 scheduler.fault_injector.left,
                 [pool.state for pool in scheduler.worker_pools.pools],
                 runner.progress,
@@ -453,16 +455,18 @@ class Fingerprints:
             )
         )
 
-    def _execution(self, execution: WorkflowExecution) -> int:
-        read, digest = self._read.get(execution.run_id) or (0, blake2b(digest_size=8))
+    def _execution(self, execution: WorkflowExecution) -> bytes:
+        known = self._read.get(execution.run_id)
+        read, digest, found = known or (0, blake2b(digest_size=8), b"")
         if read < len(execution):
             for event in execution.stored(read):
                 if event[TYPE] not in _IGNORED:
                     plain, others = _parts(event[TYPE])
                     parts = plain(event), [extract(execution, event) for extract in others]
                     digest.update(_plain_data((event[TIME], event[TYPE], parts)))
-            self._read[execution.run_id] = len(execution), digest
-        return stable_hash((execution.workflow_id, digest.digest(), sorted(_open(execution))))
+            found = digest.digest()
+            self._read[execution.run_id] = len(execution), digest, found
+        return _plain_data((execution.workflow_id, found, sorted(_open(execution))))
 
     def _about(self, about: object) -> object:
         if isinstance(about, HeldAnswer):

@@ -24,6 +24,7 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
 from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 from flowy_sim.testing._possible import possible_values
@@ -111,14 +112,13 @@ class WorkerSetup:
         if self._registered:
             return False
         self._registered = True
+        request = {"name": self._domain, "workflowExecutionRetentionPeriodInDays": "90"}
         try:
-            self._client.register_domain(
-                name=self._domain, workflowExecutionRetentionPeriodInDays="90"
-            )
-        except Exception as error:
+            self._scheduler.simulation.call("RegisterDomain", request)
+        except Fault as fault:
             # The test may have registered it.
-            if fault_code(error) != "DomainAlreadyExistsFault":
-                raise
+            if fault.code != "DomainAlreadyExistsFault":
+                self._client.register_domain(**request)  # It raises the error of a client.
             return False
         return True
 

@@ -290,6 +290,7 @@ def test_a_failure_is_repeated_by_the_command_in_the_report(invoke: Invoke) -> N
         assert option in line
 
 
+@pytest.mark.slow
 def test_new_code_of_a_loop_is_deployed_at_any_moment(kiosk: Any) -> None:
     results = set()
 
