@@ -165,17 +165,10 @@ def list_executions(
     times = dict(_ANY_TIME) if since is None else {"oldestDate": since}
     if until is not None:
         times["latestDate"] = until
-    request: dict[str, Any] = {"domain": _checks.text("domain", domain), "startTimeFilter": times}
-    if workflow_id is not None:
-        request["executionFilter"] = {"workflowId": _checks.text("workflow_id", workflow_id)}
-    elif tag is not None:
-        request["tagFilter"] = {"tag": _checks.text("tag", tag)}
-    elif type_name is not None:
-        request["typeFilter"] = {"name": _checks.text("type_name", type_name)}
-        if type_version is not None:
-            request["typeFilter"]["version"] = _checks.text("type_version", type_version)
+    given = _one_filter(workflow_id, tag, type_name, type_version)
+    request = {"domain": _checks.text("domain", domain), "startTimeFilter": times, **given}
     closed = {**request}
-    if len(request) == 2 and len(statuses) == 1 and not statuses & {"OPEN", "CLOSED"}:
+    if not given and len(statuses) == 1 and not statuses & {"OPEN", "CLOSED"}:
         closed["closeStatusFilter"] = {"status": next(iter(statuses))}
     both = []
     if "OPEN" in statuses:
@@ -192,6 +185,22 @@ def list_executions(
             and (tag is None or tag in found.get("tagList", ()))
         ):
             yield found
+
+
+def _one_filter(
+    workflow_id: str | None, tag: str | None, type_name: str | None, type_version: str | None
+) -> dict[str, Any]:
+    """Return the filter that narrows a list most; the service refuses more than one."""
+    if workflow_id is not None:
+        return {"executionFilter": {"workflowId": _checks.text("workflow_id", workflow_id)}}
+    if tag is not None:
+        return {"tagFilter": {"tag": _checks.text("tag", tag)}}
+    if type_name is None:
+        return {}
+    named = {"name": _checks.text("type_name", type_name)}
+    if type_version is not None:
+        named["version"] = _checks.text("type_version", type_version)
+    return {"typeFilter": named}
 
 
 def latest(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from flowy_sim.faults import KINDS
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("flowy", "flowy_sim", "tests")
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 # Packages that share a box of the diagram, by the name of the box.
 BOXES = {"_cli": "shells", "pytest_plugin": "shells", "faults": "testing"}
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """The boxes that the arrows of each box lead to."""
     diagram = TEXT.split("```mermaid\n")[1].split("```")[0]
@@ -34,8 +36,10 @@ def box(module: str) -> str | None:
     return BOXES.get(inner, inner.lstrip("_")) if inner and is_package else None
 
 
-def imports() -> Iterator[tuple[str, str]]:
+@cache
+def imports() -> set[tuple[str, str]]:
     """The imports at run time between boxes, in functions as well as in modules."""
+    found: set[tuple[str, str]] = set()
     for path in (ROOT / "flowy_sim").rglob("*.py"):
         own = box(".".join(path.relative_to(ROOT).with_suffix("").parts))
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -50,7 +54,8 @@ def imports() -> Iterator[tuple[str, str]]:
                 modules = [node.module or "", *(f"{node.module}.{n.name}" for n in node.names)]
                 for other in filter(None, map(box, modules)):
                     if own is not None and other != own:
-                        yield own, other
+                        found.add((own, other))
+    return found
 
 
 def below(name: str) -> set[str]:
@@ -70,7 +75,7 @@ def test_imports_follow_the_arrows_of_the_diagram() -> None:
 
 def test_every_arrow_of_the_diagram_is_an_import() -> None:
     drawn = {(start, end) for start, ends in arrows().items() for end in ends}
-    assert drawn - set(imports()) == set()
+    assert drawn - imports() == set()
 
 
 def test_the_table_lists_the_sessions_of_nox() -> None:
@@ -98,12 +103,10 @@ def test_every_folder_of_tests_is_named() -> None:
 def test_paths_and_tables_that_the_instructions_name_exist() -> None:
     recipes = TEXT.split("## Add an operation to the engine")[1]
     names = set(re.findall(r"`([A-Z_]{2,}|[\w/]+/\w+|\w+\.py)`", recipes))
-    sources = "\n".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("flowy", "flowy_sim", "tests")
-        for path in (ROOT / folder).rglob("*.py")
-    )
-    files = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    # Environments in the checkout hold files of any name.
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    files = {path.name for path in (*paths, *ROOT.glob("*.py"))}
     for name in names:
         is_path = "/" in name and ((ROOT / name).exists() or (ROOT / f"{name}.py").exists())
         assert is_path or name in files or re.search(rf"\b{re.escape(name)}\b.*=", sources), name

@@ -77,6 +77,7 @@ def _targets(
     named = [info["execution"] for info in found]
     if not named:
         raise click.ClickException(f"no open execution in the domain {domain!r} matches")
+    # With their run IDs: one that is closed and started again meanwhile was not meant.
     return _Targets([(each["workflowId"], each["runId"]) for each in named], ask=not yes)
 
 
@@ -111,6 +112,7 @@ def _act(
         try:
             act(workflow_id, run_id)
         except UnknownExecutionError as error:
+            # Of several, the others are still acted on.
             if count == 1:
                 raise
             failed = True  # Such as one that was closed meanwhile.

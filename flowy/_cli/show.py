@@ -85,6 +85,7 @@ def show(
     """
     if redact and report is None:
         raise click.UsageError("--redact is for the page of --report; add --report FILE.")
+    scan(*packages)  # A package that does not exist is refused for closed executions as well.
     execution = executions.latest(client, domain, workflow_id, run_id)
     status = 0
     if followed:
@@ -164,6 +165,7 @@ def _print_facts(
             for name, value in texts.items()
         },
     }
+    # A traceback ends with the message that is the reason.
     if lines.get("details", "").rstrip().endswith(lines.get("reason", "")):
         lines["details"] = _without_last_line(lines.get("details", ""))
     for name, value in lines.items():

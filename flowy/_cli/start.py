@@ -53,7 +53,8 @@ def register_domain(client: SwfClient, name: str, retention: int, in_json: bool)
     """Register the domain NAME. A domain that exists already is left unchanged."""
     _checks.text("the name of a domain", name)
     try:
-        client.register_domain(name=name, workflowExecutionRetentionPeriodInDays=str(retention))
+        request = {"name": name, "workflowExecutionRetentionPeriodInDays": str(retention)}
+        call(client, "register_domain", request)
     except Exception as error:
         if fault_code(error) != "DomainAlreadyExistsFault":
             raise

@@ -240,7 +240,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
     Yields:
         The calls, in no particular order; none if there is no source to read.
     """
-    tree, line_before = source_of(function.__code__)
+    tree = source_of(function.__code__)
     if tree is None:
         return
     names = SourceNames(function, cls, tree)
@@ -250,7 +250,7 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
             is_local = _is_local_time(node)
             yield CallExpression(
                 ast.unparse(node if is_local else node.func),
-                node.lineno + line_before,
+                node.lineno,
                 len(node.args) + len(node.keywords),
                 names.meaning(node.func),
                 names.owner(node.func),
@@ -258,21 +258,21 @@ def calls_in(function: FunctionType, cls: type[Any] | None) -> Iterator[CallExpr
             )
         elif isinstance(node, ast.Global):
             text = f"the global variable {', '.join(node.names)}"
-            yield CallExpression(text, node.lineno + line_before, 0, None, None, "an argument")
+            yield CallExpression(text, node.lineno, 0, None, None, "an argument")
         elif isinstance(node, ast.Attribute | ast.Name) and (
             instead := _instead_of_variable(node, names)
         ):
             text = ast.unparse(node)
-            yield CallExpression(text, node.lineno + line_before, 0, None, None, instead)
+            yield CallExpression(text, node.lineno, 0, None, None, instead)
     for each in unordered(tree, executed, names.meaning):
         text = f"the order of the set {ast.unparse(each)}"
-        yield CallExpression(text, each.lineno + line_before, 0, None, None, "sorted()")
+        yield CallExpression(text, each.lineno, 0, None, None, "sorted()")
     places = {
         (each.lineno, ast.unparse(each)): None for each in changes(tree, executed, names.shared)
     }
     for line, name in places:
         text = f"changing {name}, which all executions share,"
-        yield CallExpression(text, line + line_before, 0, None, None, "an attribute of self")
+        yield CallExpression(text, line, 0, None, None, "an attribute of self")
 
 
 _LOCAL_TIME = "astimezone(datetime.UTC)"

@@ -54,18 +54,45 @@ def reached(tree: ast.FunctionDef) -> Iterator[ast.AST]:
             yield node
 
 
-def source_of(code: CodeType) -> tuple[ast.FunctionDef | None, int]:
-    """Parse the source of a function; return it with the offset of its line numbers."""
+def source_of(code: CodeType) -> ast.FunctionDef | None:
+    """Return the source of a function, parsed; None if there is none to read."""
     try:
-        lines, first = inspect.getsourcelines(code)
-        # Indented source parses only as a block.
-        tree = ast.parse("if True:\n" * lines[0][:1].isspace() + "".join(lines))
+        lines, _ = inspect.findsource(code)
+        return _definitions("".join(lines)).get((code.co_name, code.co_firstlineno))
     except (OSError, SyntaxError):
-        return None, 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            return node, first - 1 - lines[0][:1].isspace()
-    return None, 0
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _definitions(source: str) -> dict[tuple[str, int], ast.FunctionDef]:
+    """Parse a file; return its functions by their names and first lines.
+
+    To find the end of each function, and to parse it alone, takes much longer.
+    """
+    found = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.decorator_list[0] if node.decorator_list else node
+            found[node.name, first.lineno] = node
+    return found
+
+
+def called_in(
+    function: FunctionType, cls: type[Any] | None, tree: ast.FunctionDef
+) -> Iterator[tuple[FunctionType, Any]]:
+    """Yield the functions that a function calls, and the class of the first argument of each.
+
+    Args:
+        function: the function.
+        cls: the class of its first argument, if it has one.
+        tree: its source.
+    """
+    names = SourceNames(function, cls, tree)
+    for node in reached(tree):
+        if isinstance(node, ast.Call):
+            called, of = function_of(names.meaning(node.func), names.owner(node.func))
+            if called is not None:
+                yield called, of
 
 
 _UNKNOWN = None
@@ -140,7 +167,7 @@ class SourceNames:
         for base in self._cls.__mro__ if self._cls else ():
             for method in vars(base).values():
                 function, _ = function_of(method, base)
-                tree, _ = source_of(function.__code__) if function is not None else (None, 0)
+                tree = None if function is None else source_of(function.__code__)
                 found.update(_assigned_attributes(tree) if tree is not None else ())
         return frozenset(found)
 

@@ -245,15 +245,9 @@ def _plain(value: object) -> str:
 
 
 def _register(client: SwfClient, domain: str, declared: Type) -> None:
-    register_type = (
-        client.register_activity_type
-        if isinstance(declared, ActivityType)
-        else client.register_workflow_type
-    )
+    names = {"domain": domain, "name": declared.name, "version": declared.version}
     try:
-        register_type(
-            domain=domain, name=declared.name, version=declared.version, **declared.defaults
-        )
+        call(client, f"register_{declared.kind}_type", {**names, **declared.defaults})
     except Exception as error:
         match fault_code(error):
             case "TypeAlreadyExistsFault":  # Another worker was faster.

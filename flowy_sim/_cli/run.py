@@ -20,6 +20,7 @@ from flowy_sim._cli.run_report import RunReport
 if TYPE_CHECKING:
     from flowy_sim._cli.live import SwfService
     from flowy_sim._cli.targets import Target
+    from flowy_sim._clients.simulation import Simulation
     from flowy_sim.testing._run import EventListener, Run
 
 _DOMAIN = "flowy_tutorial"
@@ -278,7 +279,7 @@ class _Run:
                 domain=options.domain or program.DOMAIN,
                 freeze=options.freeze,
             )
-            with _errors_of_loops():
+            with _errors_of_loops(simulation):
                 run = self._loops(runner)
             self._uses.note(stubs, runner.stub_dispatch.called)
             return run
@@ -340,10 +341,11 @@ class _Run:
 
 
 @contextmanager
-def _errors_of_loops() -> Iterator[None]:
+def _errors_of_loops(simulation: Simulation) -> Iterator[None]:
     """End the program with the place of an error in a decider or worker, and a message."""
     from botocore import __path__ as botocore
 
+    from flowy._client import fault_message
     from flowy.errors import FlowyError
     from flowy_sim import __path__ as simulator
     from flowy_sim._cli.targets import where
@@ -356,7 +358,17 @@ def _errors_of_loops() -> Iterator[None]:
     except Exception as error:
         click.echo(where(error, *botocore, *simulator), err=True, nl=False)
         *_, said = traceback.format_exception_only(error)
-        raise click.ClickException(f"a decider or worker fails: {said.rstrip()}") from error
+        hint = _other_region(simulation) if "Unknown domain" in fault_message(error) else ""
+        raise click.ClickException(f"a decider or worker fails: {said.rstrip()}{hint}") from error
+
+
+def _other_region(simulation: Simulation) -> str:
+    """Return what to do about code that calls another region; empty if it calls no other."""
+    from flowy_sim.testing._other_places import advice_on_region
+
+    own = simulation.region
+    others = [each.region for each in simulation.host.engines if each.region != own]
+    return f"\nIt calls {others[0]}; {advice_on_region(own, others[0])}" if others else ""
 
 
 def _service(options: RunOptions) -> SwfService | None:

@@ -7,7 +7,7 @@ import logging
 import re
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +22,7 @@ from flowy_sim._cli.server_process import allow_connections, collecting_rarely, 
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
+    from flowy_sim._server.server import Server
     from flowy_sim._server.settings import ServerSettings
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
@@ -249,15 +250,8 @@ def serve(
     """
     try:
         from flowy_sim._console.application import console
-        from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
         from flowy_sim._server.metrics import AccessLog, to_logger
-        from flowy_sim._server.server import (
-            Server,
-            listen,
-            new_event_loop,
-            serving_in_thread,
-            url_of,
-        )
+        from flowy_sim._server.server import Server, listen, url_of
         from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
@@ -296,20 +290,30 @@ def serve(
         None if no_console else partial(console, packages=packages, make_test=zipped_test),
     )
     try:
-        if not command:
-            with collecting_rarely(), asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(server.serve(lambda: _greet(url_of(listener), host)))
-            return
-        with serving_in_thread(server):
-            there = Endpoint(url_of(listener)).environment
-            token = {ENVIRONMENT_VARIABLE: settings.control_token} if settings.control_token else {}
-            status = run_beside(command, {**there, **_credentials(settings), **token})
-        sys.exit(status)
+        _run(server, url_of(listener), host, command, settings)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error
     # Also if the server has never started.
     finally:
         listener.close()
+
+
+def _run(
+    server: Server, url: str, host: str, command: Sequence[str], settings: ServerSettings
+) -> None:
+    """Serve until a signal comes, or while a command runs, whose exit status ends the program."""
+    from flowy_sim._server.endpoint import ENVIRONMENT_VARIABLE, Endpoint
+    from flowy_sim._server.server import new_event_loop, serving_in_thread
+
+    if not command:
+        with collecting_rarely(), asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(server.serve(lambda: _greet(url, host)))
+        return
+    with serving_in_thread(server):
+        token = {ENVIRONMENT_VARIABLE: settings.control_token} if settings.control_token else {}
+        there = Endpoint(url).environment
+        status = run_beside(command, {**there, **_credentials(settings), **token})
+    sys.exit(status)
 
 
 def _settings(

@@ -151,7 +151,9 @@ class Client(_AnyClient):  # type: ignore[misc]
 
     def _call(self, operation: str, arguments: dict[str, Any]) -> Reply:
         simulation = self._simulation
-        members = request(operation, arguments)
+        members: dict[str, Any] | None = exact(operation, arguments)
+        if members is None:
+            members = request(operation, arguments)
         request_id = simulation.request_id()
         try:
             reply = simulation.threads.call(

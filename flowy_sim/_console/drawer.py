@@ -73,6 +73,7 @@ class Drawer:
             recorded: the history of the execution.
             job: what is asked about it.
         """
+        # Drawn at once: sending them to another process would take longer.
         if len(recorded.events) <= _AT_ONCE:
             run = DrawnRun()
             run.add(recorded.history())
@@ -100,6 +101,7 @@ class Drawer:
             self._pool = ProcessPoolExecutor(1, context, begin_process)
         sent = self._sent.get(job.run_id)
         if sent is None or not sent.begins(events):
+            # A new key, because a simulation that was reset may have the same run IDs again.
             sent = self._sent[job.run_id] = _Sent(next(self._keys))
         self._sent.move_to_end(job.run_id)
         if len(self._sent) > _KEPT:
@@ -107,6 +109,7 @@ class Drawer:
         while True:
             begin, end = sent.count, min(sent.count + _SENT, len(events))
             part = recorded.part(begin, end)
+            # In parts, because all events at once would keep calls waiting while they are pickled.
             if begin < end:
                 sent.count, sent.last = end, events[end - 1]
             if end >= len(events):
@@ -144,6 +147,7 @@ def _add(key: int, part: Recorded) -> None:
     _runs.move_to_end(key)
     if len(_runs) > _KEPT:
         _runs.popitem(last=False)
+    # It was dropped here, or events got lost with an earlier request.
     if len(run.events) < part.first:
         del _runs[key]
         raise _ForgottenError

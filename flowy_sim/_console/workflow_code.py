@@ -88,8 +88,11 @@ class WorkflowCode:
         if not self._packages:
             return Told()
         key, last = (place, row.run_id), (len(recorded.events), *recorded.events[-1:])
+        # One at a time: there is one process, and code that takes too long ends it.
         async with self._turn:
             kept = self._kept.get(key)
+            # A live page asks again at each new event; code that has just failed is left alone for
+            # a while.
             if kept is None or (kept.last != last and time.monotonic() >= kept.again_at):
                 kept = self._kept[key] = _Kept(last, *await self._ask(row, recorded))
                 self._kept.move_to_end(key)
@@ -106,6 +109,7 @@ class WorkflowCode:
     async def _ask(self, row: ExecutionRow, recorded: Recorded) -> tuple[Told, float]:
         """Return what the code shows, and from when on it may be asked about other events."""
         if self._pool is None:
+            # Not forked: the threads and connections of the server must not be copied.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, context, _begin)
         loop = asyncio.get_running_loop()
@@ -135,6 +139,7 @@ def _tell(packages: Sequence[str], seconds: float, row: ExecutionRow, recorded: 
         if cls is None:
             return Told(problem=f"There is no workflow {named} in {_named(packages)}.")
         target = f"{cls.__module__}:{cls.__qualname__}"
+        # What is closed waits for nothing.
         if row.status != OPEN:
             return Told(target=target)
         execution = Execution(row.workflow_id, row.run_id)
@@ -148,6 +153,7 @@ def _tell(packages: Sequence[str], seconds: float, row: ExecutionRow, recorded: 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
     """End the process if something takes longer."""
+    # Nothing else ends code that computes forever.
     limit = threading.Timer(seconds, os._exit, (1,))
     limit.daemon = True
     limit.start()

@@ -173,17 +173,9 @@ def amount_of(shape: Any, path: str) -> Amount | None:
 
 
 NOT_NULL = "Member must not be null"
-
-
 TOO_LONG = "Member must have length less than or equal to {}"
-
-
 TOO_SHORT = "Member must have length greater than or equal to {}"
-
-
 TOO_LARGE = "Member must have value less than or equal to {}"
-
-
 TOO_SMALL = "Member must have value greater than or equal to {}"
 
 

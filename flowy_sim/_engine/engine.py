@@ -256,7 +256,8 @@ class Engine:
             EFFECTS[kind](*arguments)
             if self.full:
                 self._terminate_full()
-        self.now = max(self.now, now)
+        if now > self.now:  # noqa: PLR1730 - `max` takes three times as long.
+            self.now = now
         retentions = self.retentions
         while retentions.none_before <= now:
             expiry = retentions.next_instant()

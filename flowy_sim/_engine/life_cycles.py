@@ -2,7 +2,8 @@
 
 A row says which event leads from which state to which. Every event goes through `step`. An event
 without a row for the present state is the only error: it means a mistake in the engine, because
-mistakes of clients are answered with faults before any event is written.
+mistakes of clients are answered with faults before any event is written. h11 keeps the states of
+a connection in the same way: first the rules, then a table, and one error.
 """
 
 from __future__ import annotations
@@ -20,14 +21,8 @@ Table = Mapping[tuple[str, str], str]
 
 
 NEW = "new"
-
-
 SCHEDULED = "scheduled"
-
-
 STARTED = "started"
-
-
 CLOSED = "closed"
 
 

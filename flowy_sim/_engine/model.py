@@ -65,11 +65,7 @@ Event = tuple[Any, ...]
 
 
 TIME = 0
-
-
 TYPE = 1
-
-
 FIRST_MEMBER = 2
 
 
@@ -89,12 +85,14 @@ _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _NOT_EXACT = 1 << 42
 
 
+@lru_cache(maxsize=4096)
 def instant(milliseconds: int) -> datetime:
     """Return a time in milliseconds since 1970 as an aware datetime, exactly.
 
     A deadline may be later than a datetime can be, and a machine's clock may be wrong; such a time
     is shown as the last or first one that a datetime can hold.
     """
+    # Histories repeat few instants, and a datetime takes as long as the rest of an event.
     if 0 <= milliseconds < _NOT_EXACT:  # Three times as fast.
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     return _EPOCH + min(max(milliseconds, _EARLIEST), _LATEST) * _MILLISECOND
@@ -172,19 +170,25 @@ class EventType:
 
     def thaw(self, event: Event, event_id: int) -> dict[str, Any]:
         """Return the event as the service sends it, keys in alphabetical order, all of it fresh."""
-        attributes = self.attributes(event)
+        # As `attributes`, without its call: replies hold many events.
+        attributes = {
+            member: value if thaw is None else thaw(value)
+            for member, position, thaw in self._members
+            if (value := event[position]) is not None
+        }
+        time, key = instant(event[TIME]), self.attributes_key
         if self._key_first:
             return {
-                self.attributes_key: attributes,
+                key: attributes,
                 "eventId": event_id,
-                "eventTimestamp": instant(event[TIME]),
+                "eventTimestamp": time,
                 "eventType": self.name,
             }
         return {
             "eventId": event_id,
-            "eventTimestamp": instant(event[TIME]),
+            "eventTimestamp": time,
             "eventType": self.name,
-            self.attributes_key: attributes,
+            key: attributes,
         }
 
     def attributes(self, event: Event) -> dict[str, Any]:

@@ -191,8 +191,6 @@ class TimerQueue:
 
 
 DECISION = "decision task"
-
-
 ACTIVITY = "activity task"
 
 

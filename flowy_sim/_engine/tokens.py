@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 from flowy_sim._engine.faults import ValidationException
 
 DECISION = 1
-
-
 ACTIVITY = 2
 
 
@@ -28,11 +26,7 @@ _NUMBERS = struct.Struct(">BQQI")
 
 
 _RUN_ID_LENGTH = 46
-
-
 _DIGEST_LENGTH = 8
-
-
 _RECENT = 64
 """How many tokens can be read without decoding them again."""
 

@@ -245,6 +245,11 @@ class Visibility:
         # Those that are not yet where they belong, and whether they are listed as open.
         self._unlisted: dict[Visible, bool] = {}
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether executions have been put in order, because something has asked for them."""
+        return bool(self._versions)
+
     def opened(self, execution: Visible) -> None:
         """Show an execution that has just started."""
         self._to_be_listed(execution, is_listed=False)

@@ -21,8 +21,6 @@ from flowy_sim._server.settings import ServerSettings
 from flowy_sim._simulation.settings import REGION
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-
-
 SERVICE = "swf"
 
 

@@ -367,8 +367,9 @@ class Connection(asyncio.Protocol):
         self._drop_waiting()
 
     def _drop_waiting(self) -> None:
-        self.shared.bodies.size -= self._waiting_bytes()
-        self._waiting.clear()
+        if self._waiting:
+            self.shared.bodies.size -= self._waiting_bytes()
+            self._waiting.clear()
 
     def _waiting_bytes(self) -> int:
         return sum(len(request.body) for request in self._waiting)
@@ -389,10 +390,8 @@ class Connection(asyncio.Protocol):
 
     def _pace(self) -> None:
         """Stop reading while too many requests wait, or the other side does not read."""
-        is_paused = (
-            len(self._waiting) > _MANY
-            or self._writable is not None
-            or self._waiting_bytes() > _LARGE
+        is_paused = self._writable is not None or (
+            bool(self._waiting) and (len(self._waiting) > _MANY or self._waiting_bytes() > _LARGE)
         )
         if is_paused != self._is_paused and not self.transport.is_closing():
             self._is_paused = is_paused

@@ -106,9 +106,9 @@ class Host:
         Raises:
             Fault: the call is refused.
         """
-        if is_query(operation):
+        if operation in QUERIES:
             return self.carry_out(operation, request, region)
-        if is_poll(operation, request):
+        if operation in POLLS and is_poll(operation, request):
             return self._poll(poller, operation, request, region, poll_seconds, exact)
         reply = self._act(poller, operation, request, region, exact or poll_seconds == 0)
         if poll_seconds > 0:

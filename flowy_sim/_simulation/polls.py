@@ -143,6 +143,9 @@ class Polls:
         presence: the pollers.
         choose: chooses which of several polls receives a task.
         limit: how many polls may wait on one list.
+
+    Attributes:
+        waiting: the polls, in the order in which they came.
     """
 
     def __init__(
@@ -156,20 +159,20 @@ class Polls:
         self._presence = presence
         self._choose = choose
         self._limit = limit
-        self._waiting: dict[Poll, None] = {}
+        self.waiting: dict[Poll, None] = {}
         self._by_list: dict[TaskList, dict[Poll, None]] = {}
         # In milliseconds of simulated time on a clock that runs, of real time on any other.
         self._ends = TimerQueue(first)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def __iter__(self) -> Iterator[Poll]:
-        return iter(self._waiting)
+        return iter(self.waiting)
 
     def first(self) -> Poll | None:
         """Return the poll that has waited longest."""
-        return next(iter(self._waiting), None)
+        return next(iter(self.waiting), None)
 
     def waits_on(self, task_list: TaskList) -> bool:
         """Return whether a poll waits on the list."""
@@ -193,16 +196,16 @@ class Polls:
             poll: the poll.
             runs: whether the clock runs on its own.
         """
-        self._waiting[poll] = None
+        self.waiting[poll] = None
         self._by_list.setdefault(poll.task_list, {})[poll] = None
         self._set_end(poll, runs)
         self._presence.waits(poll.poller)
 
     def remove(self, poll: Poll) -> None:
         """Let a poll wait no longer; a poll that does not wait is ignored."""
-        if poll not in self._waiting:
+        if poll not in self.waiting:
             return
-        del self._waiting[poll]
+        del self.waiting[poll]
         self._ends.cancel(poll.end)
         queue = self._by_list[poll.task_list]
         del queue[poll]
@@ -260,7 +263,7 @@ class Polls:
             runs: whether the clock runs on its own.
             now: the current instant of the clock, in milliseconds.
         """
-        for poll in self._waiting:
+        for poll in self.waiting:
             self._ends.cancel(poll.end)
             poll.began = now
             self._set_end(poll, runs)

@@ -9,8 +9,6 @@ from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.queues import ACTIVITY, DECISION, ListName
 
 DECISION_POLL = "PollForDecisionTask"
-
-
 ACTIVITY_POLL = "PollForActivityTask"
 
 
@@ -147,7 +145,8 @@ class Engines:
         Raises:
             Fault: the call is refused.
         """
-        return self.of(region).call(operation, request, instant)
+        engine = self._by_region.get(region) or self.of(region)
+        return engine.call(operation, request, instant)
 
     def duration_of_call(self, region: str) -> int:
         """Return how many milliseconds the next call of a client takes; none in a function."""

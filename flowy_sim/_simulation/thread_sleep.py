@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf
+from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._simulation.child_processes import Work
+from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.time_skipping import Sleep
-from flowy_sim._simulation.virtual_sleep import place_of_wait, virtual_sleep
+from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, virtual_sleep
 from flowy_sim._simulation.waiters import Threads, computes
 
 _really_wait = threading.Condition.wait
@@ -29,8 +31,47 @@ _MANY = 20
 _log = safe_logger("flowy_sim")
 
 
+_MOMENT = 0.1
+"""Real seconds that a job may need to begin, and its result to arrive."""
+
+
+class _Job:
+    """What code that sleeps virtually has given to a thread of a pool, or to one of asyncio.
+
+    Attributes:
+        joins: whether it only waits for the threads of the pool to end.
+        thread: the thread that works on it; None before it has begun.
+        until: the real instant until which others wait for it.
+    """
+
+    def __init__(self, patience: float, joins: bool) -> None:
+        self.joins = joins
+        self.thread: threading.Thread | None = None
+        self.until = really_monotonic() + _MOMENT
+        self._patience = patience
+
+    def begin(self) -> None:
+        """Note that the current thread works on it."""
+        self.thread = threading.current_thread()
+        self.until = really_monotonic() + self._patience
+
+    def end(self, _: object = None) -> None:
+        """Note that it is over; its result is about to arrive."""
+        self.thread = None
+        self.until = really_monotonic() + _MOMENT
+
+    def is_awaited(self) -> bool:
+        """Return whether it may end soon, or computes."""
+        if really_monotonic() < self.until:
+            return True
+        return self.thread is not None and computes(self.thread.native_id)
+
+
 class SleepingThreads:
     """The threads of a simulation, as code that sleeps virtually.
+
+    What they give to other threads is done in real time: to those of a pool, as `asyncio.to_thread`
+    does. Before they sleep, they wait for it, unless it polls or sleeps in the simulation.
 
     Args:
         threads: the threads that call the simulation.
@@ -45,6 +86,7 @@ class SleepingThreads:
         self._runner = runner
         self._test = threading.current_thread()
         self._lock = threads.lock
+        self._jobs: list[_Job] = []
 
     def sleeps(self) -> bool:
         """Return whether the code that runs sleeps virtually."""
@@ -66,11 +108,38 @@ class SleepingThreads:
             self._threads.adopt(thread)
         really_start()
 
+    def job(
+        self, function: Callable[..., Any], *, joins: bool = False
+    ) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """Wrap a function that another thread is to run; see `Sleeper.job`."""
+        job = _Job(self._threads.host.presence.patience, joins)
+        self._jobs.append(job)
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            job.begin()
+            return function(*args, **kwargs)
+
+        return run, job.end
+
+    def _awaits_jobs(self) -> bool:
+        """Return whether the code waits for jobs of other threads that are done in real time."""
+        self._jobs = [each for each in self._jobs if each.thread or each.is_awaited()]
+        threads = self._threads.asleep()
+        asleep = [each for each in self._jobs if each.thread in threads]
+        return any(
+            each.is_awaited() and each not in asleep and not (each.joins and asleep)
+            for each in self._jobs
+        )
+
     def note_process(self, work: Work, *, has_started: bool = False) -> None:
         """Do nothing: time waits for a thread that holds a task, whatever that waits for."""
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Sleep for some seconds, or until `woken` returns that it is over."""
+        while woken is not None and self._awaits_jobs():
+            if woken():
+                return
+            really_sleep(_LOOK)
         with self._lock:
             condition = threading.Condition(self._lock)
             sleep = self._threads.begin_sleep(seconds, condition.notify)
@@ -94,6 +163,9 @@ class SleepingThreads:
         """Sleep until something happens in the event loop of this thread."""
         if seconds <= 0:
             return
+        while self._awaits_jobs():
+            if wait(_LOOK):
+                return
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, _do_nothing)
         with self._lock:
             sleep = self._threads.begin_sleep(seconds, wake)
@@ -130,12 +202,12 @@ def threads_sleep_virtually(
     )
     threads.ignore(watcher)
     watcher.start()
-    threads.sleep_virtually = True
+    threads.sleep_virtually = threads.host.time_skipping.idle_polls_last = True
     try:
         with virtual_sleep(SleepingThreads(threads, runner)):
             yield
     finally:
-        threads.sleep_virtually = False
+        threads.sleep_virtually = threads.host.time_skipping.idle_polls_last = False
         ended.set()
         watcher.join()
 

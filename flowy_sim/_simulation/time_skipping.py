@@ -27,6 +27,9 @@ time (over HTTP), or when no effect is pending (in one process: at once if there
 other thread, else after a moment). A loop of a single thread that continues to poll would then
 never end: after very many empty polls, its poll is refused.
 
+trio's `MockClock` jumps in this way as soon as all tasks of its event loop are blocked. No event
+loop knows the clients of a service, so here the table above takes the place of that condition.
+
 A test runner that takes turns in one thread has nothing to wait for: it knows when no turn can be
 taken, and then calls `TimeSkipping.skip`.
 """
@@ -122,6 +125,8 @@ class TimeSkipping:
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_real_while_held: whether time passes at the real pace while a task is held.
+        idle_polls_last: whether a poll of the only client takes its time although nothing can
+            happen any more: it may poll until the time is up, by a clock that follows this one.
         waiting_tasks: the tasks that wait for a client.
     """
 
@@ -137,6 +142,7 @@ class TimeSkipping:
     ) -> None:
         self.settle_soon: Callable[[], None] = _nothing_waits
         self.is_real_while_held = False
+        self.idle_polls_last = False
         self.waiting_tasks = WaitingTasks(
             service.lists_with_tasks, presence, polls, others_can_call
         )
@@ -177,7 +183,10 @@ class TimeSkipping:
 
         The ends of polls do not count. None if nothing will happen before the next call.
         """
-        return _earliest(self._service.next_instant(), self._ends_of_sleeps.next_instant())
+        happens = self._service.next_instant()
+        if not self._sleeps:
+            return happens
+        return _earliest(happens, self._ends_of_sleeps.next_instant())
 
     def skip(self, until: int | None = None) -> bool:
         """Let time pass until the next thing happens, whatever clients are doing.
@@ -208,7 +217,7 @@ class TimeSkipping:
         if self._real_pace_since is not None:
             self._pass_real_time()
         now = self._clock.milliseconds
-        if (self._clock.runs or self._polls) and self._may_be_due(now):
+        if (self._clock.runs or self._polls.waiting) and self._may_be_due(now):
             self.pass_until(now)
         return now
 
@@ -229,7 +238,7 @@ class TimeSkipping:
                 self.take_time(region)
             if operation != HEARTBEAT:
                 self._changes += 1
-                if self._polls and not is_poll:
+                if not is_poll and self._polls.waiting:
                     self._serve(self._clock.milliseconds)
         # Seldom does anything come before what is waited for already, on a clock that runs.
         if not self._clock.runs or self._may_be_due(self._settles_at - 1):
@@ -294,8 +303,9 @@ class TimeSkipping:
 
         In one process that ends the polls whose simulated time is over, as on a clock that runs.
         """
-        self.pass_until(instant)
-        if self._ends_idle_polls and not self._clock.runs:
+        if self._may_be_due(instant):
+            self.pass_until(instant)
+        if self._ends_idle_polls and not self._clock.runs and self._polls.waiting:
             for poll in [each for each in self._polls if each.began + each.lasts <= instant]:
                 self._polls.end_early(poll)
         self.settle_soon()
@@ -410,6 +420,9 @@ class TimeSkipping:
             return inf
         if not self._others_can_call() and len(self._polls) == 1:
             self._refuse_endless_loop()
+            if self.idle_polls_last:
+                (poll,) = self._polls
+                self._clock.reach(poll.began + poll.lasts)
         elif self._presence.quiet < IDLE:
             return IDLE - self._presence.quiet
         for poll in list(self._polls):

@@ -172,6 +172,7 @@ _really_join_process = BaseProcess.join
 _really_start_process = BaseProcess.start
 _really_wait_for_processes = connection.wait
 _really_start_program = subprocess.Popen.__init__
+_really_end_pool: Any = asyncio.BaseEventLoop._do_shutdown  # type: ignore[attr-defined]
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
@@ -199,6 +200,20 @@ class Sleeper(IdleSleeper, Protocol):
 
     def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
         """Start a thread of the code."""
+        ...
+
+    def job(
+        self, function: Callable[..., Any], *, joins: bool = False
+    ) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """Wrap a function that another thread is to run; only if it cannot be suspended.
+
+        Args:
+            function: the function.
+            joins: whether it only waits for the threads of a pool to end.
+
+        Returns:
+            What to run instead, and what to call when its result has been set.
+        """
         ...
 
     def note_process(self, work: Work, *, has_started: bool = False) -> None:
@@ -298,6 +313,10 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
 
 def _start(self: threading.Thread) -> None:
     sleeper = _sleepers.running()
+    ends_pool = getattr(getattr(self, "_target", None), "__func__", None) is _really_end_pool
+    if sleeper is not None and ends_pool and not sleeper.can_be_suspended:
+        thread: Any = self
+        thread._target, _ = sleeper.job(thread._target, joins=True)
     if sleeper is None or serves_processes(self):
         _really_start(self)
     else:
@@ -316,7 +335,12 @@ class WorkQueue(Queue[Any]):
 
 def _submit(self: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Any:
     sleeper, pool = _sleepers.running(), _Pool(self)
-    if sleeper is not None and sleeper.can_be_suspended:
+    if sleeper is not None and not sleeper.can_be_suspended:
+        run, end = sleeper.job(function)
+        job = _really_submit(self, run, *args, **kwargs)
+        job.add_done_callback(end)
+        return job
+    if sleeper is not None:
         pool.wait_virtually()
     future = _really_submit(self, function, *args, **kwargs)
     pool.let_interpreter_end()

@@ -29,6 +29,20 @@ _FORKED = (
 )
 
 
+class _Forks:
+    """Counts how often this process was forked from another. Asking for its ID takes longer."""
+
+    made = 0
+
+    @classmethod
+    def note(cls) -> None:
+        cls.made += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Forks.note)
+
+
 ADOPTED_BY: WeakKeyDictionary[threading.Thread, Threads] = WeakKeyDictionary()
 """The threads that workers have started, with those of the simulation that they belong to."""
 
@@ -92,7 +106,7 @@ class Threads:
     def __init__(self, host: Host, lock: threading.RLock) -> None:
         self.host = host
         self.lock = lock
-        self._process = os.getpid()
+        self._forks = _Forks.made
         self._run_times: dict[int | None, int] = {}
         self._local = threading.local()
         self._waiting: dict[Poll | Sleep, None] = {}
@@ -135,7 +149,7 @@ class Threads:
             Fault: the call is refused.
             SystemExit: the process was forked from that of the simulation.
         """
-        if os.getpid() != self._process:
+        if self._forks != _Forks.made:
             # Not an exception that code catches and tries again: no one would see what it does.
             raise SystemExit(_FORKED)
         if self._is_released:
@@ -326,6 +340,10 @@ class Threads:
             for each in self._callers
             if not (each.waiting or each.sleeping or each.thread in self.taking_turns)
         ]
+
+    def asleep(self) -> set[threading.Thread]:
+        """Return the threads that poll or sleep."""
+        return {each.thread for each in self._callers if each.waiting or each.sleeping}
 
     def adopt(self, thread: threading.Thread) -> None:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""

@@ -140,10 +140,11 @@ class Attempt:
         """
         try:
             with self.runner.scheduler.worker_pools.test_environment():
-                test(self.runner)
+                with self.runner.turn_loop.frozen_test():
+                    test(self.runner)
                 self.runner.check_goals()
                 self._check_liveness()
-                check(self.runner.simulation.engine())
+                check(self.runner.simulation.engine(), all_lists=False)
         except PrunedError as error:
             self.pruned, self.cut_short = True, isinstance(error, CutShortError)
         except ConfigurationError:

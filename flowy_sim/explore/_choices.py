@@ -79,8 +79,9 @@ class PrefixSchedule:
     def choose(self, kind: str, count: int) -> int:
         """Take the next possibility of the list, or the one that the function chooses."""
         made = self.made
-        if len(made) < self._length:
-            index = self._prefix[len(made)]
+        position = len(made)
+        if position < self._length:
+            index = self._prefix[position]
             if index >= count:
                 index = count - 1
         else:

@@ -44,8 +44,6 @@ from flowy_sim.testing._run import COMPLETED
 from flowy_sim.testing._runner import MOST_FAULTS
 
 RUNS = 10_000
-
-
 SECONDS = 10.0
 
 

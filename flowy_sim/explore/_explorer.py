@@ -33,7 +33,14 @@ from flowy_sim.explore._choices import (
 )
 from flowy_sim.explore._code_coverage import CodeCoverage
 from flowy_sim.explore._other_process import OtherProcess, OtherProcessError
-from flowy_sim.explore._report import Exploration, Failure, Observations, growth
+from flowy_sim.explore._report import (
+    SURVIVES,
+    SURVIVES_IN_WORKFLOW,
+    Exploration,
+    Failure,
+    Observations,
+    growth,
+)
 from flowy_sim.explore._story import RunStory
 from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
@@ -121,6 +128,7 @@ class Explorer:
         self._setup = setup
         self._repeat = repeat
         self._full_story = full_story
+        self._simplest: list[Run] | None = None  # the executions of the first run, if it passed
 
     def explore(self, runs: int, seconds: float, most_untried: int = 0) -> Exploration:
         """Make runs until one fails, all have been made, or a limit is reached.
@@ -215,17 +223,21 @@ class Explorer:
             attempt.run(self._test)
         story.update(attempt.runner)
         command = self._repeat(format_choices(choices))
+        why = ""
+        if not choices and self._simplest is not None:
+            why = _what_survives(self._simplest, attempt.runner.runs)
         return Failure(
             attempt.error or error,
             choices,
             tuple(story.lines(attempt.error or error, self._full_story)),
             command,
-            repeatable=attempt.error is not None,
+            repeatable=attempt.error is not None and not why,
             histories=tuple(
                 LoadedHistory(run.history, Execution(run.workflow_id, run.run_id))
                 for run in attempt.runner.runs
             ),
             output=tuple(story.output(output.lines, self._full_story)),
+            why=why,
         )
 
     def _try_next(self, until: float) -> Failure | None:
@@ -238,6 +250,8 @@ class Explorer:
             self.search.put_back(alternative)
             self.runs -= 1
             return None
+        if not alternative.chosen and attempt.error is None:
+            self._simplest = attempt.runner.runs
         self.search.add_alternatives(alternative, schedule.made)
         self._record(attempt)
         return None if attempt.error is None else self._shrunk(attempt, attempt.error)
@@ -278,6 +292,17 @@ class Explorer:
             return deviations(schedule.made) if same else None
 
         return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
+
+
+def _what_survives(before: list[Run], now: list[Run]) -> str:
+    """Say what keeps its value between two runs with the same choices, of which one has failed."""
+    for one, other in zip(before, now, strict=False):
+        for was, event in zip(one.history, other.history, strict=False):
+            if was != event:
+                decided = "decisionTaskCompletedEventId" in attributes_of(event)
+                where = f"event {event['eventId']} of {other.workflow_id}"
+                return SURVIVES_IN_WORKFLOW.format(where=where) if decided else SURVIVES
+    return SURVIVES
 
 
 def differs_elsewhere(error: OtherProcessError) -> Failure:
@@ -369,9 +394,6 @@ def _collect_garbage(everything: bool) -> None:
 # The same state has the same fingerprint in every process, whatever its hash seed, so processes can
 # tell each other which states they have seen.
 
-_MASK = (1 << 64) - 1
-
-
 _IGNORED = frozenset({"ActivityTaskStarted", "LambdaFunctionStarted"})
 """Events whose place in a history makes no difference to deciders."""
 
@@ -394,30 +416,35 @@ class Fingerprints:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._engine = runner.simulation.engine()
-        # Of each execution, the number of events read, and a digest of what matters in them.
-        self._read: dict[str, tuple[int, blake2b]] = {}
+        # Of each execution, the number of events read, and what matters in them.
+        self._read: dict[str, tuple[int, blake2b, bytes]] = {}
 
     def current(self) -> int:
         """Return the fingerprint of the current state."""
         runner, engine, scheduler = self._runner, self._engine, self._runner.scheduler
-        executions = sum(map(self._execution, engine.executions.values())) & _MASK
+        # What is in no order is sorted as bytes: not all of it can be compared.
+        executions = sorted(map(self._execution, engine.executions.values()))
         deadlines = sorted([(at, due.kind) for at, _, due in engine.effects.entries()])
-        plans = sum(
-            stable_hash((at, kind, self._about(about)))
-            for at, kind, about in scheduler.delayed_calls.entries()
+        plans = sorted(
+            [
+                _plain_data((at, kind, self._about(about)))
+                for at, kind, about in scheduler.delayed_calls.entries()
+            ]
         )
-        late = sum(
-            stable_hash((polled, self._task(task)))
-            for polled, tasks in scheduler.worker_client.late.items()
-            for task in tasks
+        late = sorted(
+            [
+                _plain_data((polled, self._task(task)))
+                for polled, tasks in scheduler.worker_client.late.items()
+                for task in tasks
+            ]
         )
         return stable_hash(
             (
                 runner.simulation.clock.milliseconds,
                 executions,
                 deadlines,
-                plans & _MASK,
-                late & _MASK,
+                plans,
+                late,
                 scheduler.fault_injector.left,
                 [pool.state for pool in scheduler.worker_pools.pools],
                 runner.progress,
@@ -428,16 +455,18 @@ class Fingerprints:
             )
         )
 
-    def _execution(self, execution: WorkflowExecution) -> int:
-        read, digest = self._read.get(execution.run_id) or (0, blake2b(digest_size=8))
+    def _execution(self, execution: WorkflowExecution) -> bytes:
+        known = self._read.get(execution.run_id)
+        read, digest, found = known or (0, blake2b(digest_size=8), b"")
         if read < len(execution):
             for event in execution.stored(read):
                 if event[TYPE] not in _IGNORED:
                     plain, others = _parts(event[TYPE])
                     parts = plain(event), [extract(execution, event) for extract in others]
                     digest.update(_plain_data((event[TIME], event[TYPE], parts)))
-            self._read[execution.run_id] = len(execution), digest
-        return stable_hash((execution.workflow_id, digest.digest(), sorted(_open(execution))))
+            found = digest.digest()
+            self._read[execution.run_id] = len(execution), digest, found
+        return _plain_data((execution.workflow_id, found, sorted(_open(execution))))
 
     def _about(self, about: object) -> object:
         if isinstance(about, HeldAnswer):

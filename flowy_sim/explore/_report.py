@@ -31,6 +31,19 @@ _KEEPS_STATE = (
 )
 
 
+SURVIVES = (
+    "The first run made the same choices and passed. So something keeps its value from one run to "
+    "the next: a variable of a module or class, or one that the test has not created anew."
+)
+
+
+SURVIVES_IN_WORKFLOW = (
+    "The first run made the same choices and passed. Not the test is to blame, but the workflow: "
+    "in {where}, it decides something else, so it depends on what keeps its value from one "
+    "execution to the next, such as a variable of a module."
+)
+
+
 _MOST_NOTED = 8
 """The number of things of one kind that a note names."""
 
@@ -44,7 +57,8 @@ class Failure:
         choices: the choices of that run that are not the first possibility.
         story: what happened, in a few lines.
         repeat: the command or call that repeats the run.
-        repeatable: whether the test failed again with the same choices.
+        repeatable: whether the test fails each time with the same choices.
+        why: why it does not, if that is known.
         histories: the histories of the executions that the test has run.
         output: what user code has logged and printed in that run.
     """
@@ -56,6 +70,7 @@ class Failure:
     repeatable: bool = True
     histories: tuple[LoadedHistory, ...] = ()
     output: tuple[str, ...] = ()
+    why: str = ""
 
     def lines(self) -> list[str]:
         """Return the story, what was logged and printed, and how to repeat the run."""
@@ -64,6 +79,8 @@ class Failure:
 
     def _why_not(self) -> str:
         """Explain why the failure cannot be repeated."""
+        if self.why:
+            return self.why
         is_workflows = isinstance(self.error, NonDeterminismError)
         return _KEEPS_STATE if is_workflows else _NOT_REPEATABLE
 

@@ -91,11 +91,12 @@ class RunStory:
         self.accidents: list[Accident] = []
         self._lines: list[StoryLine] = []
         self._read: dict[str, int] = {}
-        self._told = 0
+        self._told = self._chosen = 0
 
     def update(self, runner: Runner) -> None:
         """Add what has happened since the last turn."""
-        news: list[StoryLine] = []
+        news = [StoryLine(now, _ACCIDENT, words) for now, words in runner.chosen[self._chosen :]]
+        self._chosen = len(runner.chosen)
         for execution in list(runner.simulation.engine().executions.values()):
             read = self._read.get(execution.run_id, 0)
             self._read[execution.run_id] = len(execution)
@@ -129,6 +130,7 @@ class RunStory:
             return [self._shown(each) for each in lines]
         subject = _Subject(error, lines)
         weights = [each.weight + subject.weight(each) for each in lines]
+        # Of lines of equal weight, the later ones: they are closer to the failure.
         order = sorted(range(len(lines)), key=lambda i: (-weights[i], -i))
         story = [self._shown(lines[index]) for index in sorted(order[:_MOST_STORY_LINES])]
         left_out = len(lines) - len(story)
@@ -169,6 +171,7 @@ class _Subject:
         self._names = set(_NAME.findall(text))
         self._words = set(_WORD.findall(text.lower()))
         counts = Counter(word for each in lines for word in _words(each.words))
+        # A word in more than half of the lines does not tell them apart.
         self._common = {word for word, count in counts.items() if 2 * count > len(lines)}
 
     def weight(self, line: StoryLine) -> int:
@@ -229,6 +232,7 @@ def headline(error: BaseException) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)
     first, _, more = str(error).strip().partition("\n")
+    # Such as the messages of `StuckError`, whose reasons are on the next lines.
     if first.endswith(":"):
         first += more.partition("\n")[0].removeprefix("-")
     first = first or (frames[-1].line if frames else "") or ""
@@ -252,6 +256,7 @@ def _lines_of(execution: WorkflowExecution, events: list[Event]) -> list[StoryLi
             answer, place, decided = event["eventId"], len(lines), []
             lines.append(StoryLine(instant, _NOTHING, f"{workflow_id} decides nothing"))
         elif kind in CLOSE_STATUS:
+            # The line that said "decides nothing" is wrong: it decided to close.
             if of_answer and not decided:
                 del lines[place]
             lines.append(

@@ -204,6 +204,16 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
         yield runner
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Let the test itself see simulated time, if its marker says so."""
+    runner = pyfuncitem.stash.get(RUN_BY, None)
+    if runner is None or marked_options(pyfuncitem, ("explore",)).get("explore"):
+        return (yield)
+    with runner.turn_loop.frozen_test():
+        return (yield)
+
+
 @pytest.fixture
 def swf_replay(
     request: pytest.FixtureRequest,

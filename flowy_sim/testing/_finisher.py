@@ -95,8 +95,7 @@ class Finisher:
 
     def _finish_run(self, execution: Execution) -> Run:
         __tracebackhide__ = True
-        if self._scheduler.worker_pools.registry is None:
-            self._worker_setup.prepare()
+        self._worker_setup.prepare_once()
         try:
             self._turn_loop.run_until_closed(execution)
         except StuckError as stuck:

@@ -94,6 +94,7 @@ def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
         HistoryError: that is not a history, or not a complete one.
     """
     pages = [page for document in documents for page in _pages(document)]
+    # The last page, wherever it is among them, has no token.
     if pages and all(page.get("nextPageToken") for page in pages):
         raise HistoryError(
             f"{what} is only part of a history: its last page has a nextPageToken; fetch all pages"
@@ -104,6 +105,7 @@ def collect(what: str, documents: Iterable[Any]) -> LoadedHistory:
         raise HistoryError(
             f"{what} is not a history, which is JSON with a list of events that have an eventId"
         )
+    # Pages may be in any order, and newest first.
     events.sort(key=itemgetter("eventId"))
     if [event["eventId"] for event in events] != list(range(1, len(events) + 1)):
         raise HistoryError(
@@ -139,14 +141,8 @@ def _pages(document: Any) -> Iterator[Mapping[str, Any]]:
 
 
 REPLAYS = "replays"
-
-
 DIFFERS = "differs"
-
-
 UNREADABLE = "unreadable"
-
-
 OTHER = "other"
 
 

@@ -24,8 +24,7 @@ from typing import Any
 from uuid import UUID
 
 from flowy._call_sites import is_flowy
-from flowy._determinism.code_check import calls_in
-from flowy._determinism.source_names import function_of
+from flowy._determinism.source_names import called_in, source_of
 from flowy._payloads.hints import converter
 from flowy.errors import SerializationError
 from flowy.payloads import Payloads
@@ -193,16 +192,20 @@ def raised(run: Callable[..., Any], cls: type[Any] | None) -> tuple[str, ...]:
         if function.__code__ in seen:
             continue
         seen.add(function.__code__)
-        for node in ast.walk(_tree(function)):
+        tree = source_of(function.__code__)
+        if tree is None:
+            continue
+        for node in ast.walk(tree):
             if isinstance(node, ast.Raise) and node.exc is not None:
                 raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
                 name = ast.unparse(raised).rpartition(".")[2]
                 if name[:1].isupper():
                     found[name] = None
-        for call in calls_in(function, owner):
-            called, of = function_of(call.target, call.owner)
-            if called is not None and _package(called) == _package(function):
-                pending.append((called, of))
+        pending += [
+            (called, of)
+            for called, of in called_in(function, owner, tree)
+            if _package(called) == _package(function) and not is_flowy(called.__module__)
+        ]
     return tuple(found)
 
 

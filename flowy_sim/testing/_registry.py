@@ -8,6 +8,8 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+from botocore import xform_name
+
 from flowy._client import SwfClient, fault_code
 from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, by_type, register, scan
@@ -17,6 +19,8 @@ from flowy.payloads import PLAIN, Payloads
 from flowy.proxy import ActivityProxy, LambdaProxy, WorkflowProxy
 from flowy.retry import Retry
 from flowy.workflow import Workflow, WorkflowType
+from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
 from flowy_sim._events.waits import MISSING_LIST
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD
 from flowy_sim._simulation.stubs import STUBS_LIST, NameAndVersion, bare_activity, bare_workflow
@@ -146,8 +150,8 @@ class Registry:
             cls.flowy_type for key, cls in self.activities.items() if (ACTIVITY, key) not in bare
         ]
         # In a new domain there is nothing to compare with, which saves half of the calls.
-        if is_new:
-            self._register_all(types)
+        if is_new and self._stub_dispatch is not None:
+            self._register_all(self._stub_dispatch.simulation, types)
         else:
             register(self._client, self._domain, types)
         missing = [bare_activity(*key, MISSING_LIST) for key in self.missing]
@@ -161,16 +165,26 @@ class Registry:
                 if fault_code(error) != "TypeAlreadyExistsFault":
                     raise
 
-    def _register_all(self, types: Iterable[Type]) -> None:
+    def _register_all(self, simulation: Simulation, types: Iterable[Type]) -> None:
+        """Register types in a new domain, for each test or explored run: without a client."""
         for each in types:
-            self._register(each)
+            operation = _OPERATIONS[each.kind]
+            try:
+                simulation.call(operation, self._request(each))
+            except Fault:
+                self._register(each)  # It raises the error of a client.
             logger.info("registered the %s %s in %s", each.kind, each, self._domain)
 
     def _register(self, each: Type) -> None:
-        client = self._client
-        activity = each.kind == "activity"
-        call = client.register_activity_type if activity else client.register_workflow_type
-        call(domain=self._domain, name=each.name, version=each.version, **each.defaults)
+        getattr(self._client, xform_name(_OPERATIONS[each.kind]))(**self._request(each))
+
+    def _request(self, each: Type) -> dict[str, Any]:
+        return {
+            "domain": self._domain,
+            "name": each.name,
+            "version": each.version,
+            **each.defaults,
+        }
 
     def _other_lists(
         self,
@@ -248,6 +262,10 @@ class Registry:
             return None
         defaults: dict[str, Any] = reply["configuration"]
         return defaults
+
+
+_OPERATIONS = {"activity": "RegisterActivityType", "workflow": "RegisterWorkflowType"}
+"""What registers a type, by its kind."""
 
 
 def activities_in(sources: Sources) -> list[type[Activity]]:

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from flowy_sim._clients.in_process import Client
 
 OPEN = "OPEN"
-
-
 COMPLETED = "COMPLETED"
-
-
 _WIDTH = 88
 
 
@@ -129,6 +125,7 @@ class Run:
         try:
             return self.payloads.decode_result(self.type, text)
         except SerializationError as error:
+            # Another decider may answer with any text.
             if isinstance(error.__cause__, ValueError):
                 return text
             raise
@@ -248,6 +245,7 @@ def history(client: SwfClient, domain: str, execution: Execution, after: int = 0
     request: dict[str, Any] = {
         "domain": domain,
         "execution": {"workflowId": execution.workflow_id, "runId": execution.run_id},
+        # A few events are usually new. From the newest on, one page is then enough.
         "maximumPageSize": 20 if after else 1000,
         "reverseOrder": True,
     }

@@ -6,8 +6,9 @@ task.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 
@@ -20,6 +21,7 @@ from flowy_sim._clients.in_process import Client, Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._events.history import Event
 from flowy_sim._events.schema import attributes_of
+from flowy_sim._simulation.clock import from_milliseconds
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.virtual_sleep import really_sleep
 from flowy_sim.faults._fault import is_injected
@@ -34,6 +36,8 @@ from flowy_sim.testing._worker_pool import PollingWorker, WorkerPool
 from flowy_sim.testing._worker_pools import WorkerPools
 
 _LONGEST_DELAY = 366 * 86_400
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def _has_patch(events: Iterable[Event]) -> bool:
@@ -62,8 +66,7 @@ class Scheduler:
         delayed_calls: the calls that workers make later.
         fault_injector: injects faults into calls of workers, and between turns.
         worker_pools: the deciders and workers.
-        disturbed_at: when the last fault struck, or the last action of the test was called.
-        disturbances: how many of these there were.
+        disturbances: how many faults have struck, and actions of the test were called.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Scheduler:
             self.worker_pools,
             self.choose,
         )
-        self.disturbed_at = datetime.min.replace(tzinfo=UTC)
+        self._disturbed_at = -math.inf
         self.disturbances = 0
         self.fault_injector = FaultInjector(
             faults, most_faults, self._choose, effects, self._struck
@@ -123,8 +126,15 @@ class Scheduler:
 
     def _disturbed_until(self, seconds: float = 0) -> None:
         """Note that the effect of a fault lasts until now, or for some more seconds."""
-        until = self.simulation.clock.now + timedelta(seconds=min(seconds, _LONGEST_DELAY))
-        self.disturbed_at = max(self.disturbed_at, until)
+        until = self.simulation.clock.milliseconds + 1000 * min(seconds, _LONGEST_DELAY)
+        self._disturbed_at = max(self._disturbed_at, until)
+
+    @property
+    def disturbed_at(self) -> datetime:
+        """When the last fault struck, or the last action of the test was called."""
+        if self._disturbed_at == -math.inf:
+            return _NEVER
+        return from_milliseconds(round(self._disturbed_at))
 
     def choose(self, kind: str, count: int) -> int:
         """Choose one of several possibilities."""

@@ -24,6 +24,8 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.faults import Fault
+from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
 from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 from flowy_sim.testing._possible import possible_values
 from flowy_sim.testing._registry import (
@@ -69,13 +71,24 @@ class WorkerSetup:
         self._workflows = dict.fromkeys(workflows)
         self._task_lists = task_lists
         self._registered = False
+        self._prepared: int | None = None
 
     def add(self, workflow: type[Workflow]) -> None:
         """Let deciders implement another workflow, once they are prepared again."""
         self._workflows[workflow] = None
 
+    def prepare_once(self) -> None:
+        """Prepare, unless that is done, and no stub was added since."""
+        if self._prepared != self._count_stubs():
+            self.prepare()
+
+    def _count_stubs(self) -> int:
+        stubs = self._stub_dispatch.stubs
+        return sum(len(stubs.all(kind)) for kind in (ACTIVITY, CHILD, FUNCTION))
+
     def prepare(self) -> None:
         """Register all types, and start workers on their task lists."""
+        self._prepared = self._count_stubs()
         is_new = self.register_domain()
         workflows = families(self._workflows)
         activities = self._activities
@@ -99,14 +112,13 @@ class WorkerSetup:
         if self._registered:
             return False
         self._registered = True
+        request = {"name": self._domain, "workflowExecutionRetentionPeriodInDays": "90"}
         try:
-            self._client.register_domain(
-                name=self._domain, workflowExecutionRetentionPeriodInDays="90"
-            )
-        except Exception as error:
+            self._scheduler.simulation.call("RegisterDomain", request)
+        except Fault as fault:
             # The test may have registered it.
-            if fault_code(error) != "DomainAlreadyExistsFault":
-                raise
+            if fault.code != "DomainAlreadyExistsFault":
+                self._client.register_domain(**request)  # It raises the error of a client.
             return False
         return True
 
@@ -211,10 +223,15 @@ def _examples(strategy: Any) -> tuple[Any, ...]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    draws: Any = given(strategy)
+
     # Always the same ones, because the choices that repeat a run are numbers of examples.
-    seeded: Any = seed(0)
-    seeded(quiet(draws(found.append)))()
+    @seed(0)
+    @quiet
+    @given(strategy)
+    def draw(each: Any) -> None:
+        found.append(each)
+
+    draw()
     return tuple(found)
 
 

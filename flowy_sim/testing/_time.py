@@ -45,8 +45,6 @@ _LOOK = 0.01
 
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
-
-
 _MOST_RESTARTS = 1_000
 _RESTARTS_WITHIN = 60_000
 """An execution that starts this often within this many simulated milliseconds never ends."""
@@ -107,6 +105,7 @@ class TurnLoop:
         self._restarts = Restarts(self._engine, max(_MOST_RESTARTS, most_restarts + 2))
         self.clock_seen: ReadableClock = self._clock
         self.follow_clock: Callable[[], None] = _do_nothing
+        self._follow_clock_in_test: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
         """Give turns and skip time until an execution is closed.
@@ -160,33 +159,34 @@ class TurnLoop:
         if self._clock.runs:
             skipped = self._wait_for_clock()
         else:
-            skipped = self._arrives_just_before(calls, happens)
-            skipped = skipped or self._simulation.skip_time(calls)
+            instants = [instant for instant in (calls, happens) if instant is not None]
+            skipped = bool(instants)
+            if skipped and not self._arrives_just_before(min(instants), calls == happens):
+                self._clock.advance(max(0, min(instants) - self._clock.milliseconds) / 1000)
         self.follow_clock()
         # Events first: a delayed call may be an action of the test that looks at them.
         self._event_feed.publish()
         self._scheduler.delayed_calls.run_due()
         return skipped
 
-    def _arrives_just_before(self, calls: int | None, happens: int | None) -> bool:
+    def _arrives_just_before(self, instant: int, several: bool) -> bool:
         """Let something happen a millisecond before what is due next, while no worker is looking.
 
         So it is there first, and yet both can be news in the same decision task: a payment and its
         deadline, say. That can be something from outside, or a call that is due at that instant.
 
         Args:
-            calls: when the next delayed call is due.
-            happens: when the next effect is due.
+            instant: when that is due.
+            several: whether a delayed call and an effect are due then.
 
         Returns:
             Whether something did; then time has been skipped.
         """
-        instants = [instant for instant in (calls, happens) if instant is not None]
-        if not instants or (instant := min(instants)) - 1 < self._clock.milliseconds:
+        if instant - 1 < self._clock.milliseconds:
             return False
         delayed_calls = self._scheduler.delayed_calls
         struck = self._scheduler.fault_injector.just_before(lambda: self._advance_to(instant - 1))
-        if calls == happens and self._scheduler.choose("which is first", 2):
+        if several and self._scheduler.choose("which is first", 2):
             self._advance_to(instant - 1)
             delayed_calls.run_due(instant)
             struck = True
@@ -355,6 +355,20 @@ class TurnLoop:
             threads.runner = before
             _AT_CHECKPOINTS.pop()
             TAKES_TURNS.reset(takes_turns)
+            self._follow_clock_in_test()
+
+    @contextmanager
+    def frozen_test(self) -> Iterator[None]:
+        """Let the test itself see the time at which a run has ended or was left, if asked for."""
+        if not self._freeze:
+            yield
+            return
+        with frozen_to(self._clock) as follow:
+            self._follow_clock_in_test = follow
+            try:
+                yield
+            finally:
+                self._follow_clock_in_test = _do_nothing
 
 
 class ReadableClock(Protocol):

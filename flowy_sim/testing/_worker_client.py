@@ -211,7 +211,8 @@ class WorkerClient(Client):
         for place in self._other_places.places:
             found = self._simulation.lists_with_tasks(place.domain, place.region)
             waiting.update((poll, place.named(name)) for poll, name in found)
-        waiting.update(polled for polled, tasks in self.late.items() if tasks)
+        if self.late:
+            waiting.update(polled for polled, tasks in self.late.items() if tasks)
         return waiting
 
     def intercept(self, operation: str, request: Reply, region: str) -> Reply | None:
@@ -314,6 +315,12 @@ class WorkerClient(Client):
         finally:
             self._is_calling = False
 
+    def job(
+        self, function: Callable[..., Any], *, joins: bool = False
+    ) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """Refuse it: the threads of a loop take turns."""
+        raise NotImplementedError
+
     def note_process(self, work: Work, *, has_started: bool = False) -> None:
         """Note that a poll loop has started a process, or may wait for what processes do."""
         self.processes.note(work, has_started=has_started)
@@ -396,7 +403,7 @@ class WorkerClient(Client):
             self.loop.block(frame)
 
     def _call(self, operation: str, arguments: Reply) -> Reply:
-        if not self._has_turn():
+        if threading.get_ident() != self._thread and not self._has_turn():
             return super()._call(operation, arguments)
         if self.loop is None:
             return self._make_call(operation, arguments, self._region)

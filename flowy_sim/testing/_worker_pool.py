@@ -114,7 +114,8 @@ class WorkerPool:
 
     def is_ready(self, waiting: AbstractSet[PolledList]) -> bool:
         """Return whether a worker can take a turn, and may find a task on the given lists."""
-        return self.has_idle and not waiting.isdisjoint(self.lists)
+        is_idle = bool(self._idle) or self._size is None
+        return is_idle and not waiting.isdisjoint(self.lists)
 
     def take(self) -> tuple[str, PollingWorker]:
         """Return the name of the worker that has been idle longest, and the worker."""

@@ -230,6 +230,8 @@ class WorkerPools:
     @property
     def pools(self) -> list[WorkerPool]:
         """All worker pools."""
+        if not (self._newer_pools or self._loop_pools):
+            return self._flowy_pools
         pools = [*self._flowy_pools, *self._newer_pools, *self._loop_pools]
         threads = [each for pool in pools if isinstance(pool, LoopPool) for each in pool.threads]
         return [*pools, *threads]
@@ -365,7 +367,8 @@ class WorkerPools:
         self.deployed.update(code)
         polled = [pool.lists for pool in self._flowy_pools]
         more = self._flowys("", DeployedCode())
-        self._flowy_pools += [pool for pool in more if pool.lists not in polled]
+        added = [pool for pool in more if pool.lists not in polled]
+        self._flowy_pools = [*self._flowy_pools, *added]
 
     def _check(self, code: DeployedCode) -> None:
         """Check that code can replace other code, and register its types."""

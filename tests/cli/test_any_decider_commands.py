@@ -188,6 +188,9 @@ def test_everything_is_explored_in_the_region_that_is_given(invoke: Invoke, tmp_
     assert "No failure" in found.output, found.output
     elsewhere = invoke("explore", *words, *place[:2], "--fault", "none")
     assert "Unknown domain: kiosk" in elsewhere.output
+    advised = invoke("run", *words[:4], *START, *place[:2])
+    assert "Unknown domain: kiosk\nIt calls eu-west-1; everything else" in advised.stderr
+    assert "--region eu-west-1" in advised.stderr
     assert "No failure" in invoke("explore", "abroad:is_there", *place, "--runs", "1").output
     failed = invoke("explore", "abroad:is_there", "--domain", "kiosk", "--region", "us-east-2")
     assert " --domain=kiosk --region=us-east-2 --choices" in failed.output
@@ -287,6 +290,7 @@ def test_a_failure_is_repeated_by_the_command_in_the_report(invoke: Invoke) -> N
         assert option in line
 
 
+@pytest.mark.slow
 def test_new_code_of_a_loop_is_deployed_at_any_moment(kiosk: Any) -> None:
     results = set()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from flowy import executions
+from flowy._decider.history import _SILENT, LINKS, OPENING_EVENTS
+from flowy._decisions import DECISION_EVENTS
 from flowy._determinism import causes
 from flowy_sim._cli.history import _STATUSES
 from flowy_sim._console import actions, served_clock, source
-from flowy_sim._engine import latency
-from flowy_sim._engine.decisions import DECISIONS
+from flowy_sim._engine import decisions, latency
 from flowy_sim._engine.engine import OPERATIONS
 from flowy_sim._engine.life_cycles import CLOSE_STATUS
 from flowy_sim._engine.limits import DECISION_RATES, OPERATION_RATES
@@ -17,7 +18,16 @@ from flowy_sim._engine.model import enum, event_types, input_shape, operation_na
 from flowy_sim._engine.registered_types import DEFAULTS
 from flowy_sim._engine.start import STARTED_WITH
 from flowy_sim._events import rules
-from flowy_sim._events.schema import ENDS, EVENTS, LIFE_CYCLES, OPENS, STARTS, TIMEOUTS, EventSchema
+from flowy_sim._events.schema import (
+    DECISIONS,
+    ENDS,
+    EVENTS,
+    LIFE_CYCLES,
+    OPENS,
+    STARTS,
+    TIMEOUTS,
+    EventSchema,
+)
 from flowy_sim.explore import _story
 from flowy_sim.verify import _instants
 
@@ -94,10 +104,10 @@ EFFECTS = set(latency.KINDS) - {"call"}
 TABLES = {
     "flowy, how executions close": (executions.CLOSED_AS.items(), set(CLOSE_STATUS.items())),
     "flowy, decisions in messages": (causes._KINDS, set(enum("DecisionType"))),
-    "engine, rates of decisions": (DECISION_RATES.keys() - DECISIONS.keys(), set()),
+    "engine, rates of decisions": (DECISION_RATES.keys() - decisions.DECISIONS.keys(), set()),
     "engine, rates of operations": (OPERATION_RATES, operation_names()),
     "engine, operations": (OPERATIONS, operation_names()),
-    "engine, decisions": (DECISIONS, set(enum("DecisionType"))),
+    "engine, decisions": (decisions.DECISIONS, set(enum("DecisionType"))),
     "explore, how executions close": (_story._CLOSING, CLOSED),
     "console, statuses to filter by": (source.STATUSES, {"OPEN", *CLOSED}),
     "command history, --status": (_STATUSES, {"OPEN", "CLOSED", *CLOSED}),
@@ -125,3 +135,15 @@ def test_the_first_event_repeats_what_an_execution_is_started_with() -> None:
 def test_every_setting_has_the_default_that_its_type_can_be_registered_with(kind: str) -> None:
     members = input_shape(f"Register{kind}").members
     assert set(DEFAULTS[kind].values()) == {each for each in members if each.startswith("default")}
+
+
+def test_flowy_reads_from_events_the_same_decisions_and_links() -> None:
+    assert {name: row.decision for name, row in DECISION_EVENTS.items()} == {
+        name: schema.decision for name, schema in EVENTS.items() if schema.decision
+    }
+    tasks = [each for each in EVENTS.values() if each.kind != DECISIONS]
+    # A workflow need not know when a worker has taken a task.
+    silent = {name: EVENTS[name].about for name in _SILENT if EVENTS[name].phase == STARTS}
+    assert LINKS | silent == {each.name: each.about for each in tasks if each.about}
+    opening = {each.name for each in tasks if each.phase == OPENS}
+    assert set(OPENING_EVENTS) == opening - {"WorkflowExecutionStarted"}

@@ -295,6 +295,7 @@ def test_a_domain_that_is_unknown_is_named() -> None:
         (["history", "done", "--run-id", ""], "run_id must be text of 1 to 64 characters, not ''"),
         (["terminate", "done", "--run-id", ""], "run_id must be text of 1 to 64 characters"),
         (["list", "--status", "late"], "'late' is not one of 'OPEN', 'CLOSED', 'COMPLETED'"),
+        (["show", "done", "--code", "nowhere"], "there is no module 'nowhere'"),
         (["list", "--region", ""], "invalid region ''; give a region, such as eu-west-1"),
         (["start", "flowy.tutorial:ImageCategorization", "a.jpg", "--task-list", ""], "task_list"),
     ],

@@ -315,6 +315,11 @@ def test_without_click_one_sentence_says_what_to_install() -> None:
     )
 
 
+def test_the_simulator_is_imported_within_commands_only() -> None:
+    script = "import sys, flowy._cli; print('flowy_sim' in sys.modules)"
+    assert run_python("-c", script).stdout == "False\n"
+
+
 def test_using_flowy_imports_neither_boto3_nor_click_nor_the_simulator() -> None:
     script = (
         "import sys, flowy; print({'boto3', 'botocore', 'click', 'flowy_sim'} & {*sys.modules})"

@@ -137,6 +137,8 @@ def fault(code: str, status: int) -> ClientError:
     return ClientError(response, "PollForActivityTask")
 
 
+UNKNOWN = fault("UnknownResourceFault", 400)
+
 ROWS = [
     *((fault(*row), expected) for row, expected in TABLE.items()),
     *EXCEPTIONS,
@@ -339,6 +341,42 @@ def test_whoever_asks_about_executions_learns_that_a_reply_is_cut_off(
 ) -> None:
     with pytest.raises(ConnectionError, match="is empty or cut off: it has no "):
         ask(answering(b'{"ru'))
+
+
+def test_a_worker_whose_registration_gets_an_unreadable_fault_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    worker, seconds = stopped_at_first_wait(
+        lambda wait: ActivityWorker(
+            Once(answering(b"null", 400), "describe_activity_type", raising(UNKNOWN)),  # type: ignore[arg-type]
+            DOMAIN,
+            "numbers",
+            [Double],
+            wait=wait,
+        )
+    )
+    worker.register()
+    assert len(seconds) == 1
+    assert "the reply to register_activity_type cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("register-domain", "d"),
+        ("list", "--domain", "d"),
+        ("start", "--domain", "d", "w:1"),
+        ("signal", "--domain", "d", "one", "s"),
+    ],
+)
+def test_a_command_shows_an_unreadable_fault_as_a_message(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowy._cli.common.connect", lambda *_: answering(b"null", 400))
+    ran = CliRunner().invoke(cli, words)
+    assert ran.exit_code == 1
+    assert ran.output.startswith("Error: the reply to ")
+    assert "cannot be read" in ran.output
 
 
 def test_a_heartbeat_with_an_empty_reply_counts_as_lost(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from time import sleep as pause
 from typing import Any
 
@@ -215,3 +218,72 @@ def test_the_marker_applies_to_the_fixture(swf: Any, swf_boto3: Any) -> None:
     before = swf.clock.milliseconds
     time.sleep(86_400)
     assert swf.clock.milliseconds >= before + 86_400_000
+
+
+def compute() -> str:
+    """Compute for a few real milliseconds."""
+    return hashlib.pbkdf2_hmac("sha256", b"a", b"b", 20_000).hex()
+
+
+def receive() -> bytes:
+    """Wait for another thread, at a socket."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        answer = threading.Thread(target=lambda: (compute(), theirs.send(b"x")))
+        answer.start()
+        received = ours.recv(1)
+        answer.join()
+    return received
+
+
+def in_asyncio(work: Callable[[], object]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(work)
+
+    asyncio.run(main())
+
+
+def in_pool(work: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert not wait([pool.submit(work)], timeout=30).not_done
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("work", [compute, receive])
+@pytest.mark.parametrize("run", [in_asyncio, in_pool])
+def test_no_simulated_time_passes_while_a_thread_of_a_pool_works(run: Any, work: Any) -> None:
+    with mock_swf(virtual_sleep=True) as simulation:
+        boto3.client("swf").list_domains(registrationStatus="REGISTERED")
+        before = simulation.clock.now
+        run(work)
+        assert simulation.clock.now == before
+
+
+def test_a_poll_in_a_pool_does_not_hold_up_time_even_when_the_pool_ends() -> None:
+    with mock_swf(Simulation(patience=3600), virtual_sleep=True) as simulation:
+        client = boto3.client("swf")
+        register(client)
+        before = simulation.clock.now
+
+        async def main() -> None:
+            polling = asyncio.create_task(asyncio.to_thread(poll_for_activity, client))
+            await asyncio.sleep(20)
+            assert (simulation.clock.now - before).total_seconds() == pytest.approx(20, abs=1)
+            polling.cancel()
+
+        asyncio.run(main())
+
+
+@mock_swf(virtual_sleep=True)
+def test_a_loop_that_polls_until_a_time_is_up_ends() -> None:
+    client = boto3.client("swf")
+    register(client)
+    run_id = start(client)
+    deadline, polls = time.time() + 15 * 60, 0
+    while time.time() < deadline:
+        polls += 1
+        decide_once(client)
+        work_slowly(client, lambda: None)
+    assert not is_open(client, run_id)
+    assert 8 <= polls < 20  # Each time, two polls take a minute each.

@@ -195,7 +195,7 @@ def test_reports_that_do_not_belong_together_are_not_merged(tmp_path: Path) -> N
     file = tmp_path / "report.json"
     file.write_text('{"runs": 1}')
     refused = CliRunner().invoke(cli, ["explore", "--merge", str(file)])
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "is not the report of a shard; write one with" in refused.stderr
     made = explored("--most-faults=0", "--shard=1/2", "--json")
     file.write_text(made.stdout)

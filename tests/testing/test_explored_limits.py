@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import strategies
 
 import flowy
 from flowy import (
@@ -208,3 +209,21 @@ def test_a_signal_with_any_value_has_one_that_its_type_allows(given: str | None)
     find(test, faults=[Signal("name", given, any_value=True)])
     assert seen[0] == "str"
     assert set(seen) == {"str", "malformed"}
+
+
+@workflow("halving", 1, "purchases")
+class Halving(Workflow):
+    def run(self, number: int) -> int:
+        return number // 2
+
+
+def test_arguments_are_drawn_from_a_strategy() -> None:
+    def test(runner: Runner) -> None:
+        seen.add(runner(Halving, 1).result)
+
+    seen: set[object] = set()
+    found = find(test, arguments=strategies.tuples(strategies.integers(100, 120)))
+    assert found.complete, str(found.failure)
+    assert 0 in seen
+    assert len(seen) > 4
+    assert seen <= {0, *range(50, 61)}

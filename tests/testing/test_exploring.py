@@ -142,6 +142,55 @@ def test_a_test_that_is_not_repeatable_is_reported(processes: int) -> None:
     assert "It did not fail when it was run again with the same choices" in str(found.failure)
 
 
+class Numbers:
+    """Something that counts, without being seen to."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def next(self) -> int:
+        self.last += 1
+        return self.last
+
+
+NUMBERS = Numbers()
+
+
+def test_state_that_survives_in_a_module_is_blamed_on_the_workflow() -> None:
+    @workflow("numbered", 1, "purchases")
+    class Numbered(Workflow):
+        charge = ActivityProxy(Charge)
+
+        def run(self) -> int:
+            self.charge(7).result()
+            return NUMBERS.next()
+
+    def test(runner: Runner) -> None:
+        runner.stubs(Charge, result="paid")
+        run = runner(Numbered)
+        assert run.status != "COMPLETED" or run.result < 3
+
+    NUMBERS.last = 0
+    failure = find(test, faults=EVERYDAY).failure
+    assert failure is not None
+    assert not failure.repeatable
+    assert "The first run made the same choices and passed" in str(failure)
+    assert "Not the test is to blame, but the workflow: in event 11 of numbered-1" in str(failure)
+
+
+def test_state_that_survives_outside_of_the_workflow_is_not_blamed_on_it() -> None:
+    numbers = Numbers()
+
+    def test(runner: Runner) -> None:
+        runner.stubs(Charge, function=lambda amount: str(numbers.next()))
+        run = runner(Purchase, 7)
+        assert run.status != "COMPLETED" or numbers.last < 3
+
+    failure = find(test, faults=EVERYDAY).failure
+    assert failure is not None
+    assert "So something keeps its value from one run to the next" in str(failure)
+
+
 def test_choices_that_a_run_never_reaches_are_reported() -> None:
     found = find(each_customer_pays_once, choices="turn 900=1; the signal 'a; b' arrives 1=1")
     assert found.failure is None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+import flowy
 from flowy import (
     Activity,
     ActivityProxy,
@@ -456,3 +457,64 @@ def test_delayed_calls_happen_although_all_workers_are_restarted() -> None:
         assert run.simulated_seconds in (3_600, 3_660, 3_720)
 
     assert explore(somebody_rings, faults=[Restart(most=2), DeciderDies()]).complete
+
+
+@workflow("deadline", 1, "orders", execution_start_to_close=120)
+class Deadline(Workflow):
+    """Waits for a minute, or forever."""
+
+    def run(self) -> None:
+        flowy.wait(self.timer(60))
+        self.signal("never", str).result()
+
+
+def _signal(runner: Runner, execution: flowy.Execution) -> None:
+    runner.signal(execution, "now")
+
+
+def _cancel(runner: Runner, execution: flowy.Execution) -> None:
+    runner.cancel(execution)
+
+
+def _terminate(runner: Runner, execution: flowy.Execution) -> None:
+    runner.simulation.client().terminate_workflow_execution(
+        domain=runner.domain, workflowId=execution.workflow_id
+    )
+
+
+OUTSIDE = {
+    "WorkflowExecutionSignaled": (Signal("now"), _signal),
+    "WorkflowExecutionCancelRequested": (CancelRequest(), _cancel),
+    "WorkflowExecutionTerminated": (Termination(), _terminate),
+}
+
+
+@pytest.mark.parametrize("event_type", OUTSIDE)
+def test_what_comes_from_outside_arrives_just_before_and_just_after_a_timer(
+    event_type: str,
+) -> None:
+    def test(runner: Runner) -> None:
+        run = runner(Deadline)
+        [arrived] = run.history.find(event_type) or [None]
+        [fired] = run.history.find("TimerFired") or [None]
+        if arrived is not None:
+            after = fired is not None and fired["eventId"] < arrived["eventId"]
+            began = run.history[0]["eventTimestamp"]
+            moments.add((after, (arrived["eventTimestamp"] - began).total_seconds()))
+
+    moments: set[tuple[bool, float]] = set()
+    find(test, faults=[OUTSIDE[event_type][0]], times_out=True)
+    assert {(False, 59.999), (True, 60)} <= moments
+
+
+@pytest.mark.parametrize("event_type", OUTSIDE)
+def test_an_action_and_a_timer_that_are_due_at_once_happen_in_both_orders(event_type: str) -> None:
+    def test(runner: Runner) -> None:
+        execution = runner.start(Deadline)
+        runner.after(60, lambda: OUTSIDE[event_type][1](runner, execution))
+        types = runner.finish(execution).history.types()
+        orders.add("TimerFired" in types[: types.index(event_type)])
+
+    orders: set[bool] = set()
+    find(test, times_out=True)
+    assert orders == {False, True}

@@ -11,6 +11,7 @@ from freezegun import freeze_time
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation, VirtualClock
+from flowy_sim.explore import explore
 from flowy_sim.testing import Runner, Stubs
 from flowy_sim.testing._time import frozen_to
 
@@ -177,3 +178,38 @@ def test_a_loop_of_asyncio_around_a_run_is_left_alone(stubs: Stubs) -> None:
         return loop.time() - before
 
     assert 0 < asyncio.run(run()) < 60
+
+
+@pytest.mark.swf(start="2024-02-29T22:00:00Z", freeze=True)
+def test_the_test_itself_sees_the_simulated_time(swf_run: Runner, swf_stub: Stubs) -> None:
+    swf_stub(Sleep, takes=8 * 3600)
+    assert datetime.datetime.now().isoformat() == "2024-02-29T22:00:00"
+    swf_run.advance(60)
+    assert time.time() == 1709244060
+    swf_run(Night)
+    assert datetime.datetime.now().isoformat() == "2024-03-01T06:01:00"
+
+
+@pytest.mark.swf(start="2024-02-29T22:00:00Z", freeze=True)
+def test_a_script_of_the_test_lists_what_has_run_since_a_day(
+    swf_run: Runner, swf_stub: Stubs, swf_boto3: Any
+) -> None:
+    swf_stub(Sleep, takes=8 * 3600)
+    swf_run(Night)
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    counted = swf_boto3.client("swf").count_closed_workflow_executions(
+        domain=swf_run.domain, startTimeFilter={"oldestDate": since}
+    )
+    assert counted["count"] == 1
+
+
+def test_an_explored_test_sees_the_simulated_time() -> None:
+    def test(runner: Runner) -> None:
+        assert time.time() == 1709244000
+        runner.stubs(Sleep, takes=3600)
+        runner(Night)
+        assert time.time() == 1709247600
+
+    before = time.time()
+    assert explore(test, start="2024-02-29T22:00:00Z", freeze=True).runs
+    assert time.time() >= before

@@ -114,8 +114,8 @@ LATE = (AnswerLate(), WorkerDiesLate())
 @pytest.mark.parametrize(
     "worker",
     [
-        threaded,
-        pytest.param(pooled, marks=pytest.mark.slow),
+        pytest.param(threaded, marks=pytest.mark.slow),
+        pooled,
         pytest.param(of_the_module, marks=pytest.mark.slow),
     ],
 )
@@ -365,6 +365,7 @@ def test_a_worker_that_dies_of_an_answer_that_arrives_twice_is_replaced(seconds:
     assert not found.never_struck
 
 
+@pytest.mark.slow
 def test_what_is_found_does_not_depend_on_the_hash_seed() -> None:
     found = [
         subprocess.run(

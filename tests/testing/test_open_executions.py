@@ -21,6 +21,7 @@ from flowy import (
 )
 from flowy_sim import Simulation
 from flowy_sim.testing import Runner, Stubs, StuckError
+from tests.support import poll_loops
 
 tokens: list[str] = []
 
@@ -134,3 +135,17 @@ def test_automatic_heartbeats_take_no_time_of_an_activity_that_takes_none() -> N
 
     run = Runner(Simulation()).run(Quicker)
     assert (run.result, run.simulated_seconds) == ("done", 0)
+
+
+def test_stubs_answer_for_executions_that_the_code_under_test_starts(
+    swf_run: Runner, swf_stub: Stubs
+) -> None:
+    client = swf_run.simulation.client()
+    swf_run.loop(poll_loops.decider(("one", "elsewhere")))
+    poll_loops.register(client)
+    swf_run.advance()
+    swf_stub("step", "1", result="by a stub", takes=5)
+    execution = poll_loops.start(client)
+    swf_run.advance(60)
+    [call] = swf_run.finish(execution).calls("step")
+    assert (call.result, round(call.ended - call.started)) == ("by a stub", 5)

@@ -13,13 +13,14 @@ import pytest
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim.explore import find
 from flowy_sim.explore._other_process import OtherProcessError, forget_replayed
-from flowy_sim.faults import GradualDeploy
+from flowy_sim.faults import EVERYDAY, GradualDeploy
 from flowy_sim.testing import Runner
 
 pytestmark = pytest.mark.slow
 
 BANKS = {"ours": 1, "theirs": 2}
 HIDDEN: dict[str, Any] = {
+    "address": id,
     "local": time.mktime,
     "process": os.getpid,
     "remember": BANKS.setdefault,
@@ -85,6 +86,24 @@ class ByFolder(Purchase):
 
 
 @purchase
+class ByAddress(Purchase):
+    def bank(self) -> str:
+        return str(HIDDEN["address"](Purchase))
+
+
+@purchase
+class ByProcessId(Purchase):
+    def bank(self) -> str:
+        return str(HIDDEN["process"]())
+
+
+@purchase
+class ByInheritedEnvironment(Purchase):
+    def bank(self) -> str:
+        return ENVIRONMENT["PATH"]
+
+
+@purchase
 class ByModuleState(Purchase):
     def bank(self) -> str:
         HIDDEN["remember"]("asked before", HIDDEN["process"]())
@@ -113,7 +132,18 @@ def explored(cls: type[Workflow], **options: Any) -> BaseException | None:
     return None if found.failure is None else found.failure.error
 
 
-@pytest.mark.parametrize("cls", [ByHash, ByTimeZone, ByEnvironment, ByFolder, ByModuleState])
+DEPENDENT = [
+    ByHash,
+    ByAddress,
+    ByTimeZone,
+    ByEnvironment,
+    ByProcessId,
+    ByFolder,
+    ByModuleState,
+]
+
+
+@pytest.mark.parametrize("cls", DEPENDENT)
 def test_a_workflow_that_depends_on_the_process_is_found(cls: type[Workflow]) -> None:
     error = explored(cls)
     assert isinstance(error, OtherProcessError)
@@ -122,6 +152,21 @@ def test_a_workflow_that_depends_on_the_process_is_found(cls: type[Workflow]) ->
 
 def test_a_workflow_that_depends_on_its_history_alone_is_not_blamed() -> None:
     assert explored(Sound) is None
+
+
+def test_variables_of_the_environment_are_not_removed_in_the_other_process() -> None:
+    assert explored(ByInheritedEnvironment) is None
+
+
+def test_a_difference_is_found_while_runs_are_still_made() -> None:
+    def it_is_charged(runner: Runner) -> None:
+        runner.stubs(Charge, result="paid")
+        for _ in range(4):
+            runner(ByHash)
+
+    found = find(it_is_charged, faults=EVERYDAY, most_faults=9, runs=10**7, seconds=50)
+    assert isinstance(found.failure and found.failure.error, OtherProcessError)
+    assert found.seconds < 40
 
 
 def test_a_workflow_is_not_blamed_for_what_newer_deciders_have_recorded() -> None:

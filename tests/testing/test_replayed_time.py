@@ -166,6 +166,7 @@ def command(*words: object) -> Any:
     return CliRunner().invoke(main, [*map(str, words)])
 
 
+@pytest.mark.slow
 def test_the_commands_let_a_decider_see_the_time(
     clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
