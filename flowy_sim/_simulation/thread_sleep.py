@@ -202,12 +202,12 @@ def threads_sleep_virtually(
     )
     threads.ignore(watcher)
     watcher.start()
-    threads.sleep_virtually = True
+    threads.sleep_virtually = threads.host.time_skipping.idle_polls_last = True
     try:
         with virtual_sleep(SleepingThreads(threads, runner)):
             yield
     finally:
-        threads.sleep_virtually = False
+        threads.sleep_virtually = threads.host.time_skipping.idle_polls_last = False
         ended.set()
         watcher.join()
 

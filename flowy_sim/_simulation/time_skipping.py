@@ -125,6 +125,8 @@ class TimeSkipping:
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_real_while_held: whether time passes at the real pace while a task is held.
+        idle_polls_last: whether a poll of the only client takes its time although nothing can
+            happen any more: it may poll until the time is up, by a clock that follows this one.
         waiting_tasks: the tasks that wait for a client.
     """
 
@@ -140,6 +142,7 @@ class TimeSkipping:
     ) -> None:
         self.settle_soon: Callable[[], None] = _nothing_waits
         self.is_real_while_held = False
+        self.idle_polls_last = False
         self.waiting_tasks = WaitingTasks(
             service.lists_with_tasks, presence, polls, others_can_call
         )
@@ -417,6 +420,9 @@ class TimeSkipping:
             return inf
         if not self._others_can_call() and len(self._polls) == 1:
             self._refuse_endless_loop()
+            if self.idle_polls_last:
+                (poll,) = self._polls
+                self._clock.reach(poll.began + poll.lasts)
         elif self._presence.quiet < IDLE:
             return IDLE - self._presence.quiet
         for poll in list(self._polls):

@@ -273,3 +273,17 @@ def test_a_poll_in_a_pool_does_not_hold_up_time_even_when_the_pool_ends() -> Non
             polling.cancel()
 
         asyncio.run(main())
+
+
+@mock_swf(virtual_sleep=True)
+def test_a_loop_that_polls_until_a_time_is_up_ends() -> None:
+    client = boto3.client("swf")
+    register(client)
+    run_id = start(client)
+    deadline, polls = time.time() + 15 * 60, 0
+    while time.time() < deadline:
+        polls += 1
+        decide_once(client)
+        work_slowly(client, lambda: None)
+    assert not is_open(client, run_id)
+    assert 8 <= polls < 20  # Each time, two polls take a minute each.
