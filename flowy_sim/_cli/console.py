@@ -129,7 +129,7 @@ def _aws(
     from botocore.exceptions import ClientError
 
     from flowy._cli import errors_as_messages
-    from flowy._client import connect, fault_code
+    from flowy._client import call, connect, fault_code
     from flowy_sim._console.application import Console
     from flowy_sim._console.aws import AwsSources
     from flowy_sim._storage.file_journal import ReadOnlyJournal
@@ -137,7 +137,7 @@ def _aws(
     with errors_as_messages():
         client = connect(endpoint_url, region)
         try:
-            client.describe_domain(name=domain)
+            call(client, "describe_domain", {"name": domain})
         except ClientError as error:
             if fault_code(error) != "UnknownResourceFault":
                 raise

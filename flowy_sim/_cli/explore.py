@@ -405,7 +405,14 @@ def _write_test(
             for cls in scan(module).workflows
             if (cls.flowy_type.name, cls.flowy_type.version) == tuple(started.values())
         ]
-        target = workflow_target(name[0] if name else path_of_code)
+        try:
+            target = workflow_target(name[0] if name else path_of_code)
+        except click.UsageError as error:
+            raise click.ClickException(
+                f"No test was written: no workflow of {module} is {' '.join(started.values())}. "
+                "A decider without flowy is explored with --decider MODULE:FUNCTION and --start "
+                "NAME:VERSION."
+            ) from error
     try:
         save_test(history, target, path)
     except HistoryError as error:

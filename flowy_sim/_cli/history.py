@@ -115,7 +115,7 @@ def history(
     if run_id is not None and any(each is not None for each in (since, limit, *filters.values())):
         raise click.UsageError("--run-id already names the run; leave the other filters out.")
     from flowy._cli import errors_as_messages
-    from flowy._client import Execution
+    from flowy._client import Execution, IncompleteReply
     from flowy_sim._cli.history_recorder import RetryingClient, record
 
     with errors_as_messages():
@@ -131,6 +131,8 @@ def history(
         )
         try:
             _report(recorded, folder)
+        except IncompleteReply:
+            raise
         except OSError as error:
             raise click.ClickException(f"{folder} cannot be written: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from flowy._client import POLL_SECONDS, Execution, SwfClient, connect, fault_code, no_domain
+from flowy._client import POLL_SECONDS, Execution, SwfClient, call, connect, fault_code, no_domain
 from flowy._safe_text import safe_text
 from flowy._start import start
 from flowy._workers.loop import Worker
@@ -261,7 +261,7 @@ def prepare_domain(service: SwfService) -> None:
     """
     name = service.domain
     try:
-        reply = service.client.describe_domain(name=name)
+        reply = call(service.client, "describe_domain", {"name": name})
     except Exception as error:
         if fault_code(error) != "UnknownResourceFault":
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,15 +35,25 @@ _TYPE = {ACTIVITY: "activityType", CHILD: "workflowType"}
 def files(*paths: Path) -> Iterator[tuple[str, Path]]:
     """Yield the name and path of each file, and of the JSON files in folders at any depth.
 
-    Pipes, sockets and devices in folders are left out, because reading them may never end.
+    Pipes, sockets and devices in folders are left out, because reading them may never end. A
+    folder that cannot be listed is yielded itself, so that whoever reads it learns of it.
     """
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*.json")):
+            for file in sorted(_in_folder(path)):
                 if file.is_file() or file.is_dir() or not file.exists():
                     yield str(file.relative_to(path)), file
         else:
             yield path.name, path
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    unreadable: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=unreadable.append):
+        for name in folders + names:
+            if name.endswith(".json"):
+                yield Path(parent, name)
+    yield from (Path(error.filename) for error in unreadable)
 
 
 def documents(path: Path) -> list[Any]:

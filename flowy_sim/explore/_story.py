@@ -91,11 +91,12 @@ class RunStory:
         self.accidents: list[Accident] = []
         self._lines: list[StoryLine] = []
         self._read: dict[str, int] = {}
-        self._told = 0
+        self._told = self._chosen = 0
 
     def update(self, runner: Runner) -> None:
         """Add what has happened since the last turn."""
-        news: list[StoryLine] = []
+        news = [StoryLine(now, _ACCIDENT, words) for now, words in runner.chosen[self._chosen :]]
+        self._chosen = len(runner.chosen)
         for execution in list(runner.simulation.engine().executions.values()):
             read = self._read.get(execution.run_id, 0)
             self._read[execution.run_id] = len(execution)

@@ -147,6 +147,8 @@ class Runner:
     ) -> None:
         _check_types(simulation, payloads)
         self.conditions: dict[str, bool] = {}
+        # Values that were chosen in place of the first ones, with the times; for stories.
+        self.chosen: list[tuple[int, str]] = []
         self.simulation = simulation
         self._domain = domain
         self.stubs = Stubs() if stubs is None else stubs
@@ -156,6 +158,8 @@ class Runner:
         # The next three are not part of the public API; explore, strategies and the pytest plugin
         # use them.
         size = number_of_workers(simulation, workers)
+        if isinstance(workers, tuple) and size != workers[0]:
+            self._note_chosen(f"workers on each task list: {size or 'as many as there are tasks'}")
         self.scheduler = Scheduler(
             simulation,
             domain,
@@ -308,7 +312,12 @@ class Runner:
         index = self.scheduler.choose(text("what is chosen", name), len(values))
         # What was chosen makes a difference later, so two such states are not the same.
         self.stub_dispatch.answered.append(("chosen", name, str(index)))
+        if index and not name.startswith("the argument"):  # They are shown where it starts.
+            self._note_chosen(f"{name}: {values[index]!r}")
         return values[index]
+
+    def _note_chosen(self, words: str) -> None:
+        self.chosen.append((self.simulation.clock.milliseconds, words))
 
     def watch(self, look: Callable[[], object]) -> None:
         """Let exploration watch state outside of the simulation.

@@ -167,6 +167,30 @@ def test_the_failure_that_exploring_finds_is_written_as_a_test(
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
+def test_a_failure_of_a_decider_that_is_not_known_is_not_written_as_a_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(by_hand=BY_HAND)
+    monkeypatch.chdir(pytester.path)
+    monkeypatch.syspath_prepend(pytester.path)
+    found = CliRunner().invoke(cli, ["explore", "by_hand:order", "--write-test=test_order.py"])
+    assert found.exit_code == 1
+    assert "no workflow of by_hand is order 1. A decider without flowy is" in found.stderr
+    assert not (pytester.path / "test_order.py").exists()
+
+
+BY_HAND = """
+from tests.support.poll_loops import decider, register, start
+
+
+def order(runner):
+    runner.loop(decider(), "decide")
+    client = runner.simulation.client()
+    register(client)
+    assert runner.finish(start(client)).result == "shipped"
+"""
+
+
 def test_an_existing_file_is_kept(pytester: pytest.Pytester, orders: Any) -> None:
     runner = Runner(Simulation())
     payment_fails(runner)

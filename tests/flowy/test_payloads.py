@@ -300,6 +300,21 @@ def test_a_value_that_was_changed_in_the_store_is_noticed(tmp_path: Path) -> Non
         payloads.decode_result("a 1", text)
 
 
+@pytest.mark.parametrize("left", [0, 10, -1])
+def test_a_damaged_file_of_a_store_is_repaired_when_the_value_is_put_again(
+    tmp_path: Path, left: int
+) -> None:
+    payloads = Payloads(store=tmp_path)
+    text = payloads.encode_result("a 1", LONG)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for damaged in (whole[:left], bytes(len(whole))):
+        file.write_bytes(damaged)
+        assert payloads.encode_result("a 1", LONG) == text
+        assert payloads.decode_result("a 1", text) == LONG
+        assert [*tmp_path.iterdir()] == [file]
+
+
 def test_a_store_that_does_not_take_a_value_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     payloads = Payloads(store=tmp_path / "file" / "folder")

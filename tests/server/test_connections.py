@@ -6,6 +6,7 @@ import gc
 import json
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from flowy_sim._server.endpoint import Endpoint
 from flowy_sim._server.http import MAX_BODY, HttpRequest
 from flowy_sim._server.http_presence import ConnectionPresence
 from flowy_sim._server.served_simulation import ServedSimulation
-from flowy_sim._server.server import serving
+from flowy_sim._server.server import new_event_loop, serving
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._simulation.regions import DECISION_POLL, TaskList
 from flowy_sim._simulation.settings import Settings
@@ -522,3 +523,10 @@ def test_uvicorn_has_what_the_protocol_relies_on() -> None:
         endpoint.describe()
     assert client.recv(10) == b""
     client.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop does not run there")
+def test_a_server_runs_on_uvloop() -> None:
+    loop = new_event_loop()
+    loop.close()
+    assert type(loop).__module__ == "uvloop"

@@ -126,3 +126,18 @@ def test_a_story_shows_what_executions_and_signals_were_given_and_returned() -> 
     assert story[1] == "imagecateg-1 receives the signal hurry = {'up': True}"
     assert "resize-1 completes = 'small.jpg'" in story
     assert story[-1] == "imagecateg-1 completes = 'blue/small.jpg'"
+
+
+def test_a_story_shows_the_values_that_were_chosen() -> None:
+    def test(runner: Runner) -> None:
+        customer = runner.choose("the customer", ["Ann", "Bob"])
+        runner.stubs(Resize, result="small.jpg", takes=40)
+        runner.stubs(PredominantColor, result="blue", takes=40)
+        runner.stubs(RenameImage, result="blue/small.jpg")
+        run = runner(ImageCategorization, "photo.jpg")
+        assert (customer, run.simulated_seconds) != ("Bob", 80)
+
+    found = find(test, workers=(None, 1))
+    assert found.failure is not None
+    lines = [line.split(maxsplit=2)[2] for line in found.failure.story]
+    assert lines[:2] == ["workers on each task list: 1", "the customer: 'Bob'"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -109,3 +110,21 @@ def test_files_and_folders_are_read_and_unreadable_files_reported(events, tmp_pa
     assert not bad.agrees
     assert good.agrees
     assert [verdict.name for verdict in verify_paths(folder / "good.json")] == ["good.json"]
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_and_stops_no_other(
+    events, tmp_path, monkeypatch
+):
+    (tmp_path / "good.json").write_text(json.dumps({"events": events}))
+    (tmp_path / "kept" / "closed").mkdir(parents=True)
+    listed = os.scandir
+
+    def scandir(folder):
+        if folder.endswith("closed"):  # Root may list every folder.
+            raise PermissionError(13, "Permission denied", folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    good, closed = verify_paths(tmp_path)
+    assert good.agrees
+    assert (closed.name, closed.error.startswith("It cannot be read")) == ("kept/closed", True)

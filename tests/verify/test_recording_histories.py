@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
@@ -315,3 +316,16 @@ def test_a_failed_recording_is_reported_in_a_sentence(
     assert not result.stdout
     assert result.stderr.splitlines()[-1].startswith(said)
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_reply_that_is_cut_off_is_not_taken_for_a_folder_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class CutOff:
+        def __getattr__(self, name: str) -> Any:
+            return lambda **request: {}
+
+    monkeypatch.setattr(sys.modules["flowy_sim._cli.history"], "_client", lambda *_: CutOff())
+    result = typed("--endpoint-url=http://127.0.0.1:1", "--domain", DOMAIN, "--to", str(tmp_path))
+    assert result.exit_code == 1
+    assert "the reply to list_open_workflow_executions is empty or cut off" in result.output
