@@ -131,6 +131,15 @@ class SleepingThreads:
             for each in self._jobs
         )
 
+    def _end_polls_of_ending_pool(self) -> None:
+        """End the polls that a pool waits for, which ends itself: no one else does."""
+        if any(each.joins and each.thread for each in self._jobs):
+            working = {each.thread for each in self._jobs}
+            with self._lock:
+                for poll in list(self._threads.host.polls):
+                    if getattr(poll.poller, "thread", None) in working:
+                        self._threads.host.polls.end_early(poll)
+
     def note_process(self, work: Work, *, has_started: bool = False) -> None:
         """Do nothing: time waits for a thread that holds a task, whatever that waits for."""
 
@@ -166,6 +175,7 @@ class SleepingThreads:
         while self._awaits_jobs():
             if wait(_LOOK):
                 return
+        self._end_polls_of_ending_pool()
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, _do_nothing)
         with self._lock:
             sleep = self._threads.begin_sleep(seconds, wake)
