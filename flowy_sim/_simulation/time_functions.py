@@ -78,14 +78,21 @@ class Reference(NamedTuple):
     """A place that refers to a function of the module ``time``.
 
     Attributes:
+        get: returns what it refers to.
         set: lets it refer to another function.
         real: the function.
         replacement: what replaces it.
     """
 
+    get: Callable[[], Any]
     set: Callable[[Any], None]
     real: Callable[..., Any]
     replacement: Callable[..., Any]
+
+    def refer(self, function: Callable[..., Any]) -> None:
+        """Let it refer to a function, unless a tool that has frozen the time has put its own."""
+        if self.get() in (self.real, self.replacement):
+            self.set(function)
 
 
 class TimeFunctions:
@@ -113,18 +120,19 @@ class TimeFunctions:
         self._pairs: dict[int, tuple[Any, Any]] = {
             id(each): pair for pair in pairs for each in pair
         }
+        self._known = self._pairs
 
     def replace(self) -> None:
         """Replace all references."""
         self._find()
         for each in self._references:
-            each.set(each.replacement)
+            each.refer(each.replacement)
 
     def restore(self) -> None:
         """Let all refer to the real functions."""
         self._find()
         for each in self._references:
-            each.set(each.real)
+            each.refer(each.real)
 
     def _reading(
         self, name: str, read: Callable[[ClockAhead], float], *, follows: bool = True
@@ -148,7 +156,12 @@ class TimeFunctions:
         return replacement
 
     def _find(self) -> None:
-        """Look through the modules that were imported since."""
+        """Look through the modules that were imported since.
+
+        What is there while the time is frozen is a place as well, for when it no longer is.
+        """
+        present = {id(getattr(time, pair[0].__name__)): pair for pair in self._pairs.values()}
+        self._known = present | self._pairs
         for name, module in list(sys.modules.items()):
             key = name, id(module)
             if key in self._seen or name.startswith("flowy_sim.") or name in REALLY_WAIT:
@@ -158,32 +171,36 @@ class TimeFunctions:
 
     def _in_module(self, module: str, names: dict[str, Any]) -> Iterator[Reference]:
         values = list(names.items())
-        if not any(value is time or id(value) in self._pairs for _, value in values):
+        if not any(value is time or id(value) in self._known for _, value in values):
             return
         for name, value in values:
-            yield from self._in_value(partial(names.__setitem__, name), value, module)
+            get, replace = partial(names.get, name), partial(names.__setitem__, name)
+            yield from self._in_value(get, replace, module)
             if isinstance(value, type) and value.__module__ == module:
                 for attribute, of_class in list(vars(value).items()):
                     is_static = isinstance(of_class, staticmethod)
-                    found = of_class.__func__ if is_static else of_class
+                    get = partial(_attribute, value, attribute)
                     replace = partial(_set_attribute, value, attribute, is_static)
-                    yield from self._in_value(replace, found, module)
+                    yield from self._in_value(get, replace, module)
 
     def _in_value(
-        self, replace: Callable[[Any], None], value: Any, module: str
+        self, get: Callable[[], Any], replace: Callable[[Any], None], module: str
     ) -> Iterator[Reference]:
-        pair = self._pairs.get(id(value))
+        value = get()
+        pair = self._known.get(id(value))
         if pair is not None:
             real, replacement = pair
             if module in _WAITS and real is time.monotonic:
                 replacement = self._of_waits
-            yield Reference(replace, real, replacement)
+            yield Reference(get, replace, real, replacement)
         elif isinstance(value, FunctionType):
-            for index, default in enumerate(value.__defaults__ or ()):
-                yield from self._in_value(partial(_set_default, value, index), default, module)
+            for index in range(len(value.__defaults__ or ())):
+                get, replace = partial(_default, value, index), partial(_set_default, value, index)
+                yield from self._in_value(get, replace, module)
             keywords = value.__kwdefaults__ or {}
-            for name, default in list(keywords.items()):
-                yield from self._in_value(partial(keywords.__setitem__, name), default, module)
+            for name in list(keywords):
+                get, replace = partial(keywords.get, name), partial(keywords.__setitem__, name)
+                yield from self._in_value(get, replace, module)
 
 
 def _monotonic_ns(clock: ClockAhead) -> int:
@@ -194,8 +211,18 @@ def _time_ns(clock: ClockAhead) -> int:
     return round(clock.time() * _IN_NANOSECONDS)
 
 
+def _attribute(owner: type, name: str) -> Any:
+    value = vars(owner).get(name)
+    return value.__func__ if isinstance(value, staticmethod) else value
+
+
 def _set_attribute(owner: type, name: str, is_static: bool, value: Any) -> None:
     setattr(owner, name, staticmethod(value) if is_static else value)
+
+
+def _default(function: FunctionType, index: int) -> Any:
+    defaults = function.__defaults__ or ()
+    return defaults[index] if index < len(defaults) else None
 
 
 def _set_default(function: FunctionType, index: int, value: Any) -> None:

@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from time import sleep as pause
 from typing import Any
 
 import boto3
 import pytest
+from freezegun import freeze_time
 
 from flowy_sim import ScaledClock, Simulation, mock_swf
 from flowy_sim._simulation import thread_sleep
@@ -287,3 +289,17 @@ def test_a_loop_that_polls_until_a_time_is_up_ends() -> None:
         work_slowly(client, lambda: None)
     assert not is_open(client, run_id)
     assert 8 <= polls < 20  # Each time, two polls take a minute each.
+
+
+def test_time_that_is_frozen_around_a_simulation_stays_frozen() -> None:
+    with mock_swf(virtual_sleep=True):
+        pass  # It has found what refers to the functions of `time`.
+    with freeze_time("2001-02-03"):
+        frozen = time.time()
+        with mock_swf(virtual_sleep=True):
+            swf = boto3.client("swf", region_name="us-east-1")
+            swf.list_domains(registrationStatus="REGISTERED")
+            time.sleep(60)
+            assert time.time() == frozen
+        assert time.time() == frozen == datetime(2001, 2, 3, tzinfo=UTC).timestamp()
+    assert time.time() > frozen + 1e8
