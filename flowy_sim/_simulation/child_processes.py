@@ -15,7 +15,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from concurrent.futures import Future
-from concurrent.futures.process import _process_worker
+from concurrent.futures import process as executor
 from multiprocessing import pool
 from multiprocessing.connection import wait
 from multiprocessing.pool import ApplyResult
@@ -31,8 +31,8 @@ _log = safe_logger("flowy_sim")
 Work = BaseProcess | subprocess.Popen[Any] | threading.Thread | Future[Any] | ApplyResult[Any]
 """What may be waited for; the thread is one that passes data between processes."""
 
-_OF_POOLS = frozenset({_process_worker, getattr(pool, "worker", None)})
-"""The functions that processes of pools run."""
+_OF_POOLS = {getattr(executor, "_process_worker", None), getattr(pool, "worker", None)} - {None}
+"""The functions that processes of pools run; private ones, which may be gone one day."""
 
 _WITH_SERVANTS = frozenset({"concurrent.futures.process", "multiprocessing.queues"})
 """Modules whose threads pass data between processes, and run none of the code."""
