@@ -148,7 +148,7 @@ def signals(name: str, *values: object) -> Any:
 
 def whole(service: Service) -> Any:
     if not service.whole:
-        pytest.skip("moto's SWF has it not")
+        pytest.skip("moto's SWF does not have it")
     return service
 
 

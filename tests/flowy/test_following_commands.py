@@ -260,7 +260,7 @@ def test_several_executions_are_acted_on_after_a_question(client: Any, command: 
     assert refused.exit_code == 1
     assert question in refused.output
     assert refused.stderr.startswith("  b\n  a\n")
-    assert refused.stderr.endswith("\nNothing was done.\n")
+    assert refused.stderr.endswith("Nothing was done.\n")
     assert "Error" not in refused.stderr
     unanswered = flowy(command, "--tag", "red", *words)
     assert unanswered.exit_code == 1
