@@ -262,11 +262,6 @@ def test_several_executions_are_acted_on_after_a_question(client: Any, command: 
     assert refused.stderr.startswith("  b\n  a\n")
     assert refused.stderr.endswith("Nothing was done.\n")
     assert "Error" not in refused.stderr
-    unanswered = flowy(command, "--tag", "red", *words)
-    assert unanswered.exit_code == 1
-    assert unanswered.stderr.endswith(
-        "\nError: nothing was done; to act without a question, give --yes\n"
-    )
     assert not any(event in types(history(client, each)) for each in (*tagged, other))
     assert flowy(command, "--tag", "red", *words, input="y\n").exit_code == 0
     assert all(event in types(history(client, each)) for each in tagged)
@@ -277,6 +272,20 @@ def test_several_executions_are_acted_on_after_a_question(client: Any, command: 
     assert "'chain:' is not a workflow type; give NAME or NAME:VERSION" in refused.stderr
     answer = answered(command, "--type", "chain:1", "--yes", "--json", *words)
     assert json.loads(answer.splitlines()[0])["workflow_id"] == "c"
+
+
+def test_where_no_one_answers_nothing_is_done(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def confirm(text: str, **_: Any) -> bool:
+        raise click.Abort  # As at the end of the input.
+
+    execution = start(client, DOMAIN, Chain, 1, 2, workflow_id="a", tags=["red"])
+    monkeypatch.setattr(click, "confirm", confirm)
+    unanswered = flowy("cancel", "--tag", "red")
+    assert unanswered.exit_code == 1
+    assert unanswered.stderr.endswith(
+        "\nError: nothing was done; to act without a question, give --yes\n"
+    )
+    assert "WorkflowExecutionCancelRequested" not in types(history(client, execution))
 
 
 def test_executions_that_are_gone_do_not_keep_the_others_from_being_canceled(client: Any) -> None:
