@@ -94,7 +94,7 @@ def test_javascript_decides_about_what_python_does(
         at_virtual.running("node", HALVES, "worker", "shop", "javascript"),
     ):
         execution = start(shop.client, "shop", Greeting, "hello")
-        assert shop.worker.run_once()
+        wait_until(shop.worker.run_once, SECONDS)  # Node.js may take long to start.
         wait_until(lambda: shop.outcome(execution) is not None, SECONDS)
     ended = shop.outcome(execution)
     assert ended is not None
