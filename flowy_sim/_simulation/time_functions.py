@@ -18,8 +18,10 @@ from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
-really_monotonic = time.monotonic
-_really_time = time.time
+# Partials, because freezegun replaces the functions themselves wherever a module refers to them.
+really_monotonic = partial(time.monotonic)
+really_perf_counter = partial(time.perf_counter)
+_really_time = partial(time.time)
 
 _STALL = 1.0
 """Real seconds in which simulated time stands still after which further ones count."""

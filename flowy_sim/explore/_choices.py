@@ -13,7 +13,6 @@ other deviations are left out.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from random import Random
@@ -21,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 from flowy.errors import ConfigurationError
 from flowy_sim._clients.simulation import Schedule
+from flowy_sim._simulation.time_functions import really_perf_counter
 
 _WRITTEN = re.compile(r"(?P<kind>.+?) (?P<number>\d+)=(?P<taken>\d+)(?:; |$)")
 
@@ -294,7 +294,7 @@ Deviations = tuple[Deviation, ...]
 Fails = Callable[[Deviations, float], Deviations | None]
 """Makes a run; returns the deviations that it really made if it fails in the same way.
 
-The number is when to cut the run short, by `time.perf_counter`.
+The number is when to cut the run short, by `really_perf_counter`.
 """
 
 
@@ -311,12 +311,12 @@ def shrink(fails: Fails, found: Deviations) -> Deviations:
         As few deviations as were found within `SHRINKING_RUNS` and `SHRINKING_SECONDS`. Unless a
         limit was reached, the test passes without any one of them.
     """
-    left, until = SHRINKING_RUNS, time.perf_counter() + SHRINKING_SECONDS
+    left, until = SHRINKING_RUNS, really_perf_counter() + SHRINKING_SECONDS
     simpler = True
     while simpler:
         simpler = False
         for candidate in _simpler(found):
-            if left == 0 or time.perf_counter() > until:
+            if left == 0 or really_perf_counter() > until:
                 return found
             left -= 1
             shrunk = fails(candidate, until)

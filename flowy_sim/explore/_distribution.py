@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from importlib import import_module
@@ -20,6 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from flowy.errors import ConfigurationError
+from flowy_sim._simulation.time_functions import really_perf_counter
 from flowy_sim.explore._attempt import Setup, Test
 from flowy_sim.explore._choices import Alternative
 from flowy_sim.explore._explorer import Explorer, undisturbed
@@ -85,7 +85,7 @@ def explore_with_executor(
     Raises:
         RuntimeError: workers die of a part again and again.
     """
-    began = time.perf_counter()
+    began = really_perf_counter()
     workers = workers or usable_cores()
     found = explorer.explore(runs, seconds, most_untried=ALTERNATIVES_EACH * workers)
     if found.failure is not None or found.complete:
@@ -116,12 +116,12 @@ class _Team:
 
         Args:
             runs: the maximum number of runs.
-            until: when to stop, by `time.perf_counter`.
+            until: when to stop, by `really_perf_counter`.
         """
         left = runs
         try:
             while self._untried or self._exploring:
-                if left > 0 and time.perf_counter() < until:
+                if left > 0 and really_perf_counter() < until:
                     self._hand_out(max(1, left // self._workers), until)
                 if not self._exploring:
                     break
@@ -141,7 +141,7 @@ class _Team:
     def _hand_out(self, runs: int, until: float) -> None:
         """Divide what is untried among the workers that have nothing to do."""
         idle = self._workers - len(self._exploring)
-        seconds = max(0.0, min(_PART_SECONDS, until - time.perf_counter()))
+        seconds = max(0.0, min(_PART_SECONDS, until - really_perf_counter()))
         for part in [self._untried[i::idle] for i in range(idle) if self._untried[i::idle]]:
             self._submit(
                 Work(self._subject, self._seed, part, self._states, runs, seconds), tries=1

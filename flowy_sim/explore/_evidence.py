@@ -8,7 +8,6 @@ points are the same for the same seed, unless the time is up.
 from __future__ import annotations
 
 import linecache
-import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
@@ -22,6 +21,7 @@ from flowy_sim._report.exploration import (
     listing,
 )
 from flowy_sim._report.run_view import ReportedRun
+from flowy_sim._simulation.time_functions import really_perf_counter
 from flowy_sim.explore._attempt import Attempt, Setup, Test
 from flowy_sim.explore._choices import (
     FAULT_WEIGHT,
@@ -195,7 +195,7 @@ class Evidence:
 
     def _failed(self, moments: Sequence[_Moment]) -> dict[int, int]:
         """Return how many continuations fail, by the numbers of the points that were tried."""
-        until = time.perf_counter() + _SECONDS
+        until = really_perf_counter() + _SECONDS
         last = len(moments) - 1
         faults = [place for place, moment in enumerate(moments) if moment.is_fault]
         # Around each fault, and evenly in between: often a fault is what loses a run.
@@ -203,10 +203,10 @@ class Evidence:
         first += [round(last * place / _EVENLY) for place in range(1, _EVENLY)]
         failed: dict[int, int] = {}
         for place in list(dict.fromkeys(first))[:_MOST_POINTS]:
-            if time.perf_counter() < until:
+            if really_perf_counter() < until:
                 failed[place] = self._failures(moments[place].made)
         # Then look where the number changes most.
-        while len(failed) < _MOST_POINTS and time.perf_counter() < until:
+        while len(failed) < _MOST_POINTS and really_perf_counter() < until:
             places = sorted(failed)
             gaps = [
                 (abs(failed[after] - failed[before]), before, after)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -21,6 +20,7 @@ from flowy.errors import ConfigurationError
 from flowy.workflow import Workflow
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._report.exploration import ReportedExploration, page
+from flowy_sim._simulation.time_functions import really_perf_counter
 from flowy_sim.explore._attempt import Attempt, Setup, Test, longest_execution
 from flowy_sim.explore._choices import DeviatingSchedule, parse_choices
 from flowy_sim.explore._corpus import Corpus
@@ -186,7 +186,7 @@ def find(
             publish(found)
             return found
         kept = None if corpus is None else Corpus(Path(corpus), test, setup, shard)
-        began = time.perf_counter()
+        began = really_perf_counter()
         failure = None if kept is None else kept.resume(explorer)
         begun = None
         if failure is None and part is not None and not (kept and kept.is_resumed):

@@ -7,7 +7,6 @@ import logging
 import marshal
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from flowy._client import Execution
 from flowy_sim._engine.execution import WorkflowExecution
 from flowy_sim._engine.model import TIME, TYPE, Event, event_types
 from flowy_sim._events.schema import attributes_of
+from flowy_sim._simulation.time_functions import really_perf_counter
 from flowy_sim.explore._attempt import Attempt, CutShortError, PrunedError, Setup, Test, failure_key
 from flowy_sim.explore._choices import (
     DeviatingSchedule,
@@ -138,11 +138,11 @@ class Explorer:
             seconds: the maximum number of seconds.
             most_untried: stop when this many untried alternatives are known; 0 for no limit.
         """
-        began = reported = time.perf_counter()
+        began = reported = really_perf_counter()
         failure = None
         last = self.runs + runs
         while self.search and self.runs < last and failure is None:
-            now = time.perf_counter()
+            now = really_perf_counter()
             if now - began >= seconds or 0 < most_untried <= len(self.search):
                 break
             if self.on_progress is not None and now - reported >= _PROGRESS_EVERY:
@@ -159,13 +159,13 @@ class Explorer:
         """Return the report of what was explored so far.
 
         Args:
-            began: when it began, by `time.perf_counter`.
+            began: when it began, by `really_perf_counter`.
             failure: how the test fails; None if it did not fail.
         """
         return Exploration(
             self.runs,
             len(self.states),
-            time.perf_counter() - began,
+            really_perf_counter() - began,
             self.search.covered,
             not self.search and failure is None,
             self.endings.copy(),
@@ -188,7 +188,7 @@ class Explorer:
 
     def repeat(self, given: tuple[Deviation, ...]) -> Exploration:
         """Make one run, with given choices."""
-        began = time.perf_counter()
+        began = really_perf_counter()
         schedule = DeviatingSchedule(given)
         attempt = Attempt(self._setup, schedule, on_code=self.code.add).run(self._test)
         code = self.code.files()
@@ -199,7 +199,7 @@ class Explorer:
             # What it has logged and printed could be seen already.
             failure = replace(failure, output=())
         self._record(attempt)
-        seconds = time.perf_counter() - began
+        seconds = really_perf_counter() - began
         made = deviations(schedule.made)
         unreached = tuple(each for each in given if each not in made)
         return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, unreached, code=code)
@@ -319,7 +319,7 @@ class _Pruner:
     Args:
         seen: the states that runs have reached.
         schedule: the choices of the run.
-        until: when to cut it short, by `time.perf_counter`.
+        until: when to cut it short, by `really_perf_counter`.
     """
 
     def __init__(self, seen: set[int], schedule: PrefixSchedule, until: float) -> None:
@@ -345,7 +345,7 @@ class _Pruner:
 
 
 def _cut_short(until: float, _: Runner) -> None:
-    if time.perf_counter() > until:
+    if really_perf_counter() > until:
         raise CutShortError
 
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowy_sim._simulation.time_functions import really_perf_counter
 from flowy_sim.explore._choices import Alternative, Deviation
 from flowy_sim.explore._code_coverage import Rows
 from flowy_sim.explore._explorer import Explorer
@@ -87,7 +87,7 @@ def explore_in_processes(
         runs: the maximum number of runs of all processes together.
         seconds: the maximum number of seconds.
     """
-    began = time.perf_counter()
+    began = really_perf_counter()
     found = explorer.explore(runs, seconds, most_untried=ALTERNATIVES_EACH * processes)
     if found.failure is not None or found.complete:
         return found
@@ -161,7 +161,7 @@ def combined(
     return Exploration(
         found.runs + sum(report.runs for report in reports),
         len(explorer.states),
-        time.perf_counter() - began,
+        really_perf_counter() - began,
         explorer.search.covered,
         failure is None and not explorer.search,
         _added(found.endings, (report.endings for report in reports)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import operator
 import queue
 import socket
 import threading
@@ -21,6 +22,7 @@ from freezegun import freeze_time
 
 from flowy_sim import ScaledClock, Simulation, mock_swf
 from flowy_sim._simulation import thread_sleep
+from flowy_sim._simulation.time_functions import really_monotonic, really_perf_counter
 from tests.support.shop import (
     decide_once,
     event_types,
@@ -303,3 +305,12 @@ def test_time_that_is_frozen_around_a_simulation_stays_frozen() -> None:
             assert time.time() == frozen
         assert time.time() == frozen == datetime(2001, 2, 3, tzinfo=UTC).timestamp()
     assert time.time() > frozen + 1e8
+
+
+def test_what_waits_in_real_time_does_so_while_time_is_frozen() -> None:
+    before = really_monotonic(), really_perf_counter()
+    with freeze_time("2001-02-03"):
+        frozen = really_monotonic(), really_perf_counter()
+    after = really_monotonic(), really_perf_counter()
+    assert all(map(operator.lt, before, frozen))
+    assert all(map(operator.lt, frozen, after))
