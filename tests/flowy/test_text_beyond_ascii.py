@@ -65,6 +65,7 @@ def test_a_set_keeps_the_order_that_it_had_with_escapes() -> None:
     assert json.loads(PLAIN.encode(values)) == sorted(values, key=json.dumps)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1))
 def test_a_stored_value_keeps_the_reference_that_it_had_with_escapes(text: str) -> None:
     kept: dict[str, bytes] = {}

@@ -89,6 +89,7 @@ def complete(swf: Any, task: Any) -> Any:
     return swf.respond_decision_task_completed(taskToken=task["taskToken"], decisions=decisions)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(10))
 @given(rounds=st.integers(0, 15_000), seconds=st.integers(0, 50))
 def test_a_coroutine_may_go_round_until_something_happens(rounds: int, seconds: int) -> None:

@@ -101,6 +101,7 @@ class Approval(Workflow):
         return self.signal("size", Size).result()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=examples(30))
 @given(histories(Approval))
 def test_histories_of_a_workflow_that_waits_for_signals_end(events: list[Event]) -> None:
