@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from flowy._client import fault_code
 from flowy_sim._simulation.virtual_sleep import WorkQueue, really_join
-from flowy_sim._simulation.waiters import Threads, ThreadWatch
+from flowy_sim._simulation.waiters import Threads, ThreadWatch, frame_of
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._killed_loops import ignores_exit
 from flowy_sim.testing._loops import LoopWorker
@@ -157,7 +157,7 @@ class LoopThread(LoopWorker):
         if self.has_ended or self._is_killed:
             return
         self._kill()
-        frame = sys._current_frames().get(self._thread.ident or 0)
+        frame = frame_of(self._thread)
         while frame is not None:
             if not ignores_exit(frame):
                 return
