@@ -64,11 +64,12 @@ def mock_swf(
     coroutine, a fixture with ``yield``, or a class of tests of pytest or unittest. In a class, each
     test has a simulation of its own, together with its ``setUp`` or ``setup_method`` and what ends
     it. Clients may be created before it or within it. Other services are not affected, so it works
-    inside moto's ``mock_aws`` and around it. If several are nested, the innermost answers. If several threads use
-    one each, each answers the calls of its own thread, and those of clients created there. A thread
-    that is still waiting for an answer at the end of the last one is ended, so that it never calls
-    AWS. A process that the code starts has no simulation; so that its SWF clients do not call AWS
-    either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist meanwhile, unless it is set.
+    inside moto's ``mock_aws`` and around it. If several are nested, the innermost answers. If
+    several threads use one each, each answers the calls of its own thread, and those of clients
+    created there. A thread that is still waiting for an answer at the end of the last one is ended,
+    so that it never calls AWS. A process that the code starts has no simulation; so that its SWF
+    clients do not call AWS either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist
+    meanwhile, unless it is set.
 
     Args:
         simulation: the simulation that answers; a new one each time by default.
@@ -356,7 +357,8 @@ class _Mocks:
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
             if not arguments and not given.get("region_name"):
-                given["region_name"] = responder.region
+                own: str | None = session.instance_variables().get("region")
+                given["region_name"] = own or responder.region
             with self._environment_of_client():
                 client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)

@@ -48,6 +48,17 @@ def test_clients_made_before_and_meanwhile_are_answered(wire: bool) -> None:
         assert names(simulation.client()) == [DOMAIN]
 
 
+def test_a_client_calls_the_region_of_its_session() -> None:
+    with mock_swf(Simulation(region="us-west-2")) as simulation:
+        for session in boto3.Session(), boto3.Session(region_name="eu-west-1"):
+            register_next(session.client("swf"))
+        arns = [
+            simulation.client(region).describe_domain(name="domain-0")["domainInfo"]["arn"]
+            for region in (None, "eu-west-1")
+        ]
+    assert [arn.split(":")[3] for arn in arns] == ["us-west-2", "eu-west-1"]
+
+
 def register_next(client: Any) -> None:
     client.register_domain(
         name=f"domain-{len(names(client))}", workflowExecutionRetentionPeriodInDays="1"
