@@ -294,7 +294,8 @@ def test_abandoned_event_loops_leave_no_open_files() -> None:
     for _ in range(5):
         abandon(decide, cleans_up)
         abandon(decide, worker(lambda: asyncio.sleep(1)))
-    assert len(os.listdir("/proc/self/fd")) <= before
+    # Each of the twenty loops would leave three; threads of earlier tests open files, too.
+    assert len(os.listdir("/proc/self/fd")) < before + 20
 
 
 def test_a_runner_can_be_used_in_a_coroutine() -> None:
