@@ -25,7 +25,8 @@ class Sleep(Activity):
 @activity("look", 1, "nights")
 class Look(Activity):
     def run(self) -> list[Any]:
-        return [time.time(), datetime.datetime.now().isoformat(), time.strftime("%H:%M:%S")]
+        now = datetime.datetime.now().isoformat()
+        return [time.time(), now, time.strftime("%H:%M:%S", time.gmtime())]
 
 
 @workflow("night", 1, "orders", guard=False)
