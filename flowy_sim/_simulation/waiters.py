@@ -14,11 +14,11 @@ from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from flowy_sim._simulation.event_loop import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.time_skipping import Sleep
-from flowy_sim._simulation.virtual_sleep import follows_simulation
 
 _really_wait = threading.Condition.wait
 """It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
