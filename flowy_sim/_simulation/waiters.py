@@ -470,7 +470,7 @@ def _run_time(native_id: int | None) -> int:
         return 0
 
 
-class ThreadEnded(SystemExit):
+class _Ended(SystemExit):
     """Ends a thread that would call AWS, and those that wait for its result, without a report."""
 
 
@@ -478,13 +478,13 @@ def end_thread() -> None:
     """End the current thread, which has gone on until after the end: its call would reach AWS.
 
     Raises:
-        ThreadEnded: always.
+        _Ended: always.
     """
     report = threading.excepthook
     if not isinstance(report, _Report):
         # pytest reports SystemExit, too.
         threading.excepthook = _Report(report)
-    raise ThreadEnded
+    raise _Ended
 
 
 class _Report:
@@ -494,5 +494,5 @@ class _Report:
         self._report = report
 
     def __call__(self, arguments: threading.ExceptHookArgs) -> None:
-        if not isinstance(arguments.exc_value, ThreadEnded):
+        if not isinstance(arguments.exc_value, _Ended):
             self._report(arguments)
