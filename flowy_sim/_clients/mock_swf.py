@@ -359,12 +359,26 @@ class _Mocks:
             if not arguments and not given.get("region_name"):
                 own: str | None = session.instance_variables().get("region")
                 given["region_name"] = own or responder.region
+            _share_files(session)
             with self._environment_of_client():
                 client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)
             return client
 
         return create_client_here
+
+
+def _share_files(session: Any) -> None:
+    """Let a session use what another one has read of botocore's data files.
+
+    Code that makes a session for each thread or task would parse them each time, which takes longer
+    than everything else that a new client does.
+    """
+    own = session.get_component("data_loader")
+    paths = tuple(own.search_paths)
+    shared = _loaders.setdefault(paths, own)
+    if tuple(shared.search_paths) == paths:  # Its own session may have added one meanwhile.
+        session.register_component("data_loader", shared)
 
 
 def _is_too_late(responder: Responder | None) -> bool:
@@ -383,4 +397,5 @@ def _is_too_late(responder: Responder | None) -> bool:
 
 
 _BOUND = "_flowy_sim_responder"
+_loaders: dict[tuple[str, ...], Any] = {}
 _mocks = _Mocks()

@@ -59,6 +59,13 @@ def test_a_client_calls_the_region_of_its_session() -> None:
     assert [arn.split(":")[3] for arn in arns] == ["us-west-2", "eu-west-1"]
 
 
+def test_only_the_first_session_reads_the_data_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_swf():
+        boto3.Session().client("swf")
+        monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", None)
+        assert names(boto3.Session().client("swf")) == []
+
+
 def register_next(client: Any) -> None:
     client.register_domain(
         name=f"domain-{len(names(client))}", workflowExecutionRetentionPeriodInDays="1"
