@@ -78,7 +78,7 @@ class AllOverrides(ActivityOverrides, ChildrenOverrides, total=False):
     """Options that a block can set for all calls in it."""
 
 
-def retry_policy(value: object, delay: object) -> Retry:
+def retry_policy(value: object, delay: object = Default.REGISTERED) -> Retry:
     """Check a retry, given as a `Retry` or in short as two numbers.
 
     Args:
