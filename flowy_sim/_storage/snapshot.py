@@ -315,7 +315,7 @@ def _places(content: _Content, place: int) -> dict[WorkflowExecution, dict[str, 
 # Import
 
 
-def import_file(path: Path, snapshot: Path, *, name: str | None = None, said: str = "") -> Imported:
+def import_file(path: Path, snapshot: Path, *, name: str | None, said: str = "") -> Imported:
     """Add everything in a snapshot to a file, or nothing.
 
     Args:
