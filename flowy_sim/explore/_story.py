@@ -6,7 +6,7 @@ import json
 import re
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -61,14 +61,14 @@ class StoryLine(NamedTuple):
         words: what happened.
         about: the ID of the activity, timer or Lambda task that it is about, and the workflow ID
             of its execution; nothing if it is about an execution.
-        words_with_owner: what happened, with that workflow ID.
+        full_words: what happened, with that workflow ID; empty if there is none.
     """
 
     instant: int
     weight: int
     words: str
     about: tuple[str, str] | None = None
-    words_with_owner: str = ""
+    full_words: str = ""
 
 
 class Accident(NamedTuple):
@@ -120,7 +120,7 @@ class RunStory:
             owned = f"{about[1]} of {execution.workflow_id}"
             self._lines[-1] = self._lines[-1]._replace(
                 about=(about[1], execution.workflow_id),
-                words_with_owner=f"! {words.replace(f'({about[1]})', f'({owned})', 1)}",
+                full_words=f"! {words.replace(f'({about[1]})', f'({owned})', 1)}",
             )
         self.accidents.append(Accident(now, _OF_WORKER.sub("", words), run_id))
 
@@ -160,7 +160,7 @@ class RunStory:
         seconds = (line.instant - began) / 1000
         words = line.words
         if isinstance(line, StoryLine):
-            words = shorten(words, _WIDTH, placeholder=" …")
+            words = shorten(line.full_words, _WIDTH, placeholder=" …")
         return f"{seconds:>8g} s  {safe_text(words, _LONGEST_LINE)}"
 
 
@@ -229,26 +229,25 @@ def _left_out(lines: int) -> str:
     return f"{'':>12}… {lines} lines left out ({_SHOW_ALL})"
 
 
-def _with_owners(lines: list[StoryLine]) -> list[StoryLine]:
-    """Name the execution in lines about what has the same ID in several executions."""
+def _with_owners(lines: list[StoryLine]) -> Iterator[StoryLine]:
+    """Yield lines of which only those have full words that need them to be unambiguous."""
     owners: dict[str, set[str]] = {}
     for line in lines:
         if line.about is not None:
             owners.setdefault(line.about[0], set()).add(line.about[1])
-    return [
-        line._replace(words=line.words_with_owner)
-        if line.about is not None and len(owners[line.about[0]]) > 1
-        else line
-        for line in lines
-    ]
+    for line in lines:
+        is_unique = line.about is None or len(owners[line.about[0]]) == 1
+        yield line._replace(full_words="") if is_unique else line
 
 
-def _without_repeats(lines: list[StoryLine]) -> Iterator[StoryLine]:
-    """Merge equal lines that follow each other."""
-    for (_, words), same in groupby(lines, lambda line: (line.weight, line.words)):
+def _without_repeats(lines: Iterable[StoryLine]) -> Iterator[StoryLine]:
+    """Merge equal lines that follow each other, and put their number into the full words."""
+    for (_, words), same in groupby(
+        lines, lambda line: (line.weight, line.full_words or line.words)
+    ):
         first, *others = same
         times = f", {len(others)} more time{'s'[: len(others) - 1]}" if others else ""
-        yield first._replace(words=f"{words}{times}")
+        yield first._replace(full_words=f"{words}{times}")
 
 
 def headline(error: BaseException) -> str:
