@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from functools import cache
 
@@ -49,3 +50,15 @@ def _no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = session.get_credentials() if session else None
     if credentials is None or credentials.access_key != "testing":
         boto3.DEFAULT_SESSION = None
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for servers that are started one after the other.
+
+    Meanwhile the system gives it to no other program, nor to a client that tries to connect to it.
+    """
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield int(reserved.getsockname()[1])

@@ -9,12 +9,15 @@ def main() -> None:
     """Run the command line, or print how to install what it needs."""
     try:
         from flowy._cli import cli
+        from flowy._cli.common import open_missing_streams
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
         from flowy._installation import install_command
 
         sys.exit(f"flowy's command line needs click; install it: {install_command('cli')}")
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        open_missing_streams()
     cli()
 
 

@@ -32,6 +32,15 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
 class InterruptibleGroup(click.Group):
     """A group of commands that end in the same way as those of ``flowy``."""
 
+    def main(self, *arguments: Any, **others: Any) -> Any:
+        """Run the command line."""
+        try:
+            return super().main(*arguments, **others)
+        except OSError as error:
+            from flowy._cli.common import end_if_output_failed
+
+            end_if_output_failed(error)
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command."""
         try:

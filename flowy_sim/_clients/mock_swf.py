@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures.thread import _worker as _of_pool
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager, nullcontext
+from functools import wraps
 from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from types import TracebackType
+from typing import Any, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from botocore.client import BaseClient
@@ -33,9 +36,6 @@ _LOOK = 0.5
 _LOOKS = 20
 """The number of looks after which a thread no longer waits for its runner, and is ended."""
 
-if TYPE_CHECKING:
-    from contextlib import _GeneratorContextManager
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -49,7 +49,7 @@ def mock_swf(
     wire: bool = False,
     poll_seconds: float = 60,
     virtual_sleep: bool = False,
-) -> _GeneratorContextManager[Simulation]: ...
+) -> _MockOfSwf: ...
 
 
 def mock_swf(
@@ -60,13 +60,16 @@ def mock_swf(
 ) -> Any:
     """Answer every boto3 and aiobotocore SWF client of this process from a simulation.
 
-    Use it in a ``with`` statement, or as a decorator with or without parentheses. Clients may be
-    created before it or within it. Other services are not affected, so it works inside moto's
-    ``mock_aws`` and around it. If several are nested, the innermost answers. If several threads use
-    one each, each answers the calls of its own thread, and those of clients created there. A thread
-    that is still waiting for an answer at the end of the last one is ended, so that it never calls
-    AWS. A process that the code starts has no simulation; so that its SWF clients do not call AWS
-    either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist meanwhile, unless it is set.
+    Use it in a ``with`` statement, or as a decorator with or without parentheses: of a function, a
+    coroutine, a fixture with ``yield``, or a class of tests of pytest or unittest. In a class, each
+    test has a simulation of its own, together with its ``setUp`` or ``setup_method`` and what ends
+    it. Clients may be created before it or within it. Other services are not affected, so it works
+    inside moto's ``mock_aws`` and around it. If several are nested, the innermost answers. If
+    several threads use one each, each answers the calls of its own thread, and those of clients
+    created there. A thread that is still waiting for an answer at the end of the last one is ended,
+    so that it never calls AWS. A process that the code starts has no simulation; so that its SWF
+    clients do not call AWS either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist
+    meanwhile, unless it is set.
 
     Args:
         simulation: the simulation that answers; a new one each time by default.
@@ -85,8 +88,105 @@ def mock_swf(
         []
     """
     if callable(simulation):
-        return _mocked(None, wire, poll_seconds, virtual_sleep)(simulation)
-    return _mocked(simulation, wire, poll_seconds, virtual_sleep)
+        return _MockOfSwf(lambda: _mocked(None, wire, poll_seconds, virtual_sleep))(simulation)
+    return _MockOfSwf(lambda: _mocked(simulation, wire, poll_seconds, virtual_sleep))
+
+
+class _MockOfSwf(AbstractContextManager[Simulation]):
+    """A context manager, and a decorator of functions of all kinds and of classes of tests."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[Simulation]]) -> None:
+        self._make = make
+        self._entered: list[AbstractContextManager[Simulation]] = []
+
+    def __enter__(self) -> Simulation:
+        mock = self._make()
+        simulation = mock.__enter__()
+        self._entered.append(mock)
+        return simulation
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._entered.pop().__exit__(kind, error, trace)
+
+    def __call__(self, decorated: Function) -> Function:
+        if isinstance(decorated, type):
+            from unittest import TestCase
+
+            if issubclass(decorated, TestCase):
+                decorated.run = self._mock(decorated.run)  # type: ignore[method-assign]
+            else:
+                self._mock_methods(decorated)
+            return decorated
+        mocked: Function = self._mock(decorated)
+        return mocked
+
+    def _mock(self, function: Any) -> Any:
+        # A call of a coroutine or a generator runs none of its code yet.
+        if inspect.isasyncgenfunction(function):
+
+            @wraps(function)
+            async def mocked(*arguments: Any, **keywords: Any) -> Any:
+                with self._make():
+                    async with aclosing(function(*arguments, **keywords)) as values:
+                        async for value in values:
+                            yield value
+
+        elif inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def mocked(*arguments: Any, **keywords: Any) -> Any:
+                with self._make():
+                    return await function(*arguments, **keywords)
+
+        elif inspect.isgeneratorfunction(function):
+
+            @wraps(function)
+            def mocked(*arguments: Any, **keywords: Any) -> Any:
+                with self._make():
+                    return (yield from function(*arguments, **keywords))
+
+        else:
+
+            @wraps(function)
+            def mocked(*arguments: Any, **keywords: Any) -> Any:
+                with self._make():
+                    return function(*arguments, **keywords)
+
+        return mocked
+
+    def _mock_methods(self, tests: Any) -> None:
+        """Mock a class of tests for pytest, from the beginning of ``setup_method``."""
+        if not any(name.startswith("test") for name in dir(tests)):
+            raise TypeError(
+                f"mock_swf decorates functions and classes of tests, but {tests.__qualname__} has"
+                ' no method whose name begins with "test"; decorate the functions that call SWF,'
+                " or use mock_swf in a with statement"
+            )
+        set_up = getattr(tests, "setup_method", None)
+        tear_down = getattr(tests, "teardown_method", None)
+
+        def setup_method(test: Any, method: Any) -> None:
+            # pytest does not tear down what it has not set up.
+            with ExitStack() as mock:
+                mock.enter_context(self._make())
+                call(set_up, test, method)
+                test._mock_of_swf = mock.pop_all()
+
+        def teardown_method(test: Any, method: Any) -> None:
+            with test._mock_of_swf:
+                call(tear_down, test, method)
+
+        def call(function: Any, test: Any, method: Any) -> None:
+            if function is not None:
+                takes_method = len(inspect.signature(function).parameters) > 1
+                function(test, *([method] if takes_method else []))
+
+        tests.setup_method, tests.teardown_method = setup_method, teardown_method
 
 
 @contextmanager
@@ -257,13 +357,28 @@ class _Mocks:
             if not arguments and not given.get("aws_access_key_id"):
                 given |= CREDENTIALS
             if not arguments and not given.get("region_name"):
-                given["region_name"] = responder.region
+                own: str | None = session.instance_variables().get("region")
+                given["region_name"] = own or responder.region
+            _share_files(session)
             with self._environment_of_client():
                 client = create_client(session, service_name, *arguments, **given)
             setattr(client, _BOUND, responder)
             return client
 
         return create_client_here
+
+
+def _share_files(session: Any) -> None:
+    """Let a session use what another one has read of botocore's data files.
+
+    Code that makes a session for each thread or task would parse them each time, which takes longer
+    than everything else that a new client does.
+    """
+    own = session.get_component("data_loader")
+    paths = tuple(own.search_paths)
+    shared = _loaders.setdefault(paths, own)
+    if tuple(shared.search_paths) == paths:  # Its own session may have added one meanwhile.
+        session.register_component("data_loader", shared)
 
 
 def _is_too_late(responder: Responder | None) -> bool:
@@ -282,4 +397,5 @@ def _is_too_late(responder: Responder | None) -> bool:
 
 
 _BOUND = "_flowy_sim_responder"
+_loaders: dict[tuple[str, ...], Any] = {}
 _mocks = _Mocks()

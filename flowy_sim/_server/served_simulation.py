@@ -33,7 +33,7 @@ from flowy_sim._server.http_presence import (
 from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
 from flowy_sim._server.stub_definitions import Invoked
 from flowy_sim._simulation.clock import later
-from flowy_sim._simulation.event_loop import EventLoop
+from flowy_sim._simulation.event_loop import ServedEventLoop
 from flowy_sim._simulation.host import Host, is_query
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import POLLS, Engines, all_handed_out
@@ -171,7 +171,7 @@ class ServedSimulation:
         self._time_skipping = self._host.time_skipping
         self._time_skipping.is_real_while_held = server.while_held == "real"
         self._time_skipping.is_paused = self.clock.mode == PAUSED
-        self._loop = EventLoop(self._host)
+        self._loop = ServedEventLoop(self._host)
         self.clock.belong_to(nullcontext(), self._time_skipping.advance_to)
 
     # Calls

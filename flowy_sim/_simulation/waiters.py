@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import thread as pools
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from flowy_sim._simulation.event_loop import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
 from flowy_sim._simulation.time_skipping import Sleep
-from flowy_sim._simulation.virtual_sleep import follows_simulation
 
 _really_wait = threading.Condition.wait
 """It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
@@ -424,6 +425,18 @@ def computes(native_id: int | None) -> bool:
             return stat.read().rpartition(b") ")[2].startswith((b"R", b"D"))
     except OSError:
         return False
+
+
+def frame_of(thread: threading.Thread) -> FrameType | None:
+    """Return where a thread is now; None if it does not run.
+
+    Forget it soon: it keeps alive what its code refers to. The table of all frames is not kept at
+    all, since it contains the caller's, and the two would refer to each other.
+
+    Args:
+        thread: the thread.
+    """
+    return sys._current_frames().get(thread.ident or 0)
 
 
 _COMPUTED = 500_000

@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._coroutines import (
     AsyncClient,
+    Spins,
     await_in_strand,
     no_running_event_loop,
-    place_of_spinning,
     run_in_event_loop,
     run_in_strands,
     runs_in_strand,
@@ -57,12 +57,6 @@ if TYPE_CHECKING:
     from flowy_sim.testing._worker_client import WorkerClient
 
 _END = "end of the turn"
-
-_MOST_SPINS = 20_000
-"""How often an event loop goes round without a call until it waits for something to change."""
-
-_SPINS = 1_000
-"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
@@ -101,8 +95,7 @@ class LoopWorker:
         answers: what the loop has received: each reply and error, each sleep. Two loops that have
             received the same are in the same state.
         threads: the threads that it has started and that have not ended.
-        last_call: the operation that it has called last.
-        spins_in: the place where a coroutine goes round and round; empty if none does.
+        spins: how often its event loop has gone round without any change.
     """
 
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
@@ -122,11 +115,7 @@ class LoopWorker:
         self._stranger: Pause | None = None
         self._held: dict[str, None] = {}
         self._gone_on = 0
-        self._spins = 0
-        self._most_spins = _MOST_SPINS
-        self._spun_at: object = None
-        self.last_call = ""
-        self.spins_in = ""
+        self.spins = Spins()
         self._failure: BaseException | None = None
         self._digest = blake2b(digest_size=8)
         self.answers: list[object] = []
@@ -299,46 +288,20 @@ class LoopWorker:
         if seconds == 0:
             self._go_round(wait)
             return
-        self._note_progress()
+        self.spins.note_progress()
         is_woken = self._sleep(seconds, lambda: wait(0), self._answer_poll)
         self.answers.append((seconds, is_woken))
 
     def _go_round(self, wait: Callable[[float | None], bool]) -> None:
         """Note that the event loop has something to do, and let others do something, too."""
-        changes = self._client.changes(), len(self.answers)
-        if changes != self._spun_at:
-            self._spun_at, self._spins = changes, 0
-        self._spins += 1
-        if self._spins % _SPINS == 0:
-            is_over = self._spins >= self._most_spins
-            if is_over:
-                self._most_spins = _SPINS
-                self.spins_in = place_of_spinning()
-            seconds = seconds_until_timer() if is_over else inf
-            before = self._client.changes()
+        changes = self._client.changes()
+        if self.spins.add((changes, len(self.answers))):
+            is_over = self.spins.are_too_many()
             self._sleep(
-                seconds,
-                lambda: not is_over or wait(0) or self._client.changes() != before,
+                seconds_until_timer() if is_over else inf,
+                lambda: not is_over or wait(0) or self._client.changes() != changes,
                 self._answer_poll,
             )
-
-    def note_call(self, operation: str) -> None:
-        """Note that the code makes a call."""
-        self.last_call = operation
-        self._note_progress()
-
-    def _note_progress(self) -> None:
-        self._most_spins, self.spins_in = _MOST_SPINS, ""
-
-    def advice(self) -> str:
-        """Return what to do about a coroutine that goes round and round; may be empty."""
-        if not self.spins_in:
-            return ""
-        last = f"since its call of {self.last_call}" if self.last_call else "without any call"
-        return (
-            f"goes round and round in {self.spins_in} {last}; no time passes in asyncio.sleep(0), "
-            "so sleep for some seconds, or await what has to happen"
-        )
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note that an event loop runs in the code."""

@@ -185,7 +185,7 @@ class WorkerPools:
         for pool in (*self.pools, *self._stopped):
             if isinstance(pool, LoopPool):
                 pool.discard()
-        self._client.end_threads()
+        self._client.loop_threads.end()
         self._client.processes.end()
         self._simulation.threads.release()
 
@@ -223,7 +223,7 @@ class WorkerPools:
             sleeps,
             virtual_sleep(client),
             client.watchdog.watching(),
-            client.used(),
+            client.loop_threads.used(),
         ):
             yield
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.server import listen
 from tests.support.browser import DESK, PHONE, Tabs, violations
 from tests.support.console_pages import console_server
 from tests.support.console_shop import DOMAIN, Shop, charge, decision, timer
@@ -255,18 +254,13 @@ def served(path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             started.send_signal(signal.SIGKILL)
 
 
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills processes")
 def test_a_page_says_when_the_server_is_gone_and_catches_up_when_it_is_back(
-    tabs: Tabs, tmp_path: Path
+    tabs: Tabs, tmp_path: Path, port: int
 ) -> None:
     tabs.expected.append("net::ERR_")  # The server is killed.
-    path, port = tmp_path / "shop.db", free_port()
+    path = tmp_path / "shop.db"
     endpoint = Endpoint(f"http://127.0.0.1:{port}")
     with served(path, port):
         shop = Shop(endpoint.client())
@@ -286,9 +280,9 @@ EXECUTIONS = 100_000 if SOAK else 20_000
 
 
 @pytest.mark.slow
-def test_a_list_of_many_thousand_executions(tabs: Tabs, tmp_path: Path) -> None:
+def test_a_list_of_many_thousand_executions(tabs: Tabs, tmp_path: Path, port: int) -> None:
     tabs.expected.append("net::ERR_")  # The server is killed.
-    path, port = tmp_path / "shop.db", free_port()
+    path = tmp_path / "shop.db"
     fill(path, EXECUTIONS)
     with served(path, port):
         page = tabs.open(f"http://127.0.0.1:{port}/?domain={DOMAIN}")

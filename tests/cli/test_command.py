@@ -58,6 +58,24 @@ assert not slow & set(sys.modules), slow & set(sys.modules)
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+@pytest.mark.parametrize("words", [["--help"], ["run", "--json"], ["run"]])
+def test_output_that_is_not_taken_ends_a_command_with_a_sentence(words):
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert ran.returncode == 1
+    assert ran.stderr == "Error: The output cannot be written: No space left on device.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs the shell sh")
+@pytest.mark.parametrize("command", ["flowy_sim run", "flowy --version"])
+def test_a_command_runs_without_any_standard_stream(command):
+    shell = ["sh", "-c", f"{sys.executable} -m {command} <&- >&- 2>&-"]
+
+    assert subprocess.run(shell).returncode == 0
+
+
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_libraries_the_command_says_what_to_install(missing):
     ran = python(

@@ -225,11 +225,11 @@ def test_other_threads_are_not_affected(author: Author) -> None:
 
     def waits() -> None:
         inside.set()
-        assert done.wait(10)
+        assert done.wait(60)
 
     thread = threading.Thread(target=watched, args=(waits, (), {}, found))
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     try:
         author.writes_a_file()
         author.appends_to_a_file()

@@ -34,7 +34,7 @@ def tree(pids: Path) -> list[str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)  # Processes of the system are waited for, whose time is real.

@@ -57,7 +57,7 @@ class Answer:
 
 def ask(url: str, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
     host = url.removeprefix("http://").partition("/")[0]
-    connection = http.client.HTTPConnection(host, timeout=20)
+    connection = http.client.HTTPConnection(host, timeout=60)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)

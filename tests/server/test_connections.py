@@ -42,7 +42,7 @@ Make = Callable[..., Program]
 
 def opened(endpoint: Endpoint) -> socket.socket:
     parts = urlsplit(endpoint.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 def request(endpoint: Endpoint, operation: str, members: object, *lines: str) -> bytes:
@@ -130,7 +130,7 @@ def test_a_poll_whose_client_has_gone_takes_no_waiting_task_with_it(
     def call(simulation: ServedSimulation, operation: str, *arguments: Any) -> Any:
         if operation == "DescribeDomain":
             is_busy.set()
-            assert has_hung_up.wait(20)
+            assert has_hung_up.wait(60)
         return really_call(simulation, operation, *arguments)
 
     monkeypatch.setattr(ServedSimulation, "call", call)
@@ -140,7 +140,7 @@ def test_a_poll_whose_client_has_gone_takes_no_waiting_task_with_it(
         starter.start(f"order-{number}")
         with opened(real) as busy, opened(real) as gone:
             busy.sendall(request(real, "DescribeDomain", {"name": DOMAIN}))
-            assert is_busy.wait(20)
+            assert is_busy.wait(60)
             gone.sendall(request(real, "PollForDecisionTask", DECISIONS))
             gone.close()
             has_hung_up.set()
@@ -177,7 +177,7 @@ def test_all_bodies_count_against_one_total(
     held = [opened(real) for _ in range(4)]
     for each in held:
         each.sendall(head + bytes(MAX_BODY - 1))
-    refused, _, _ = select.select(held, [], [], 20)
+    refused, _, _ = select.select(held, [], [], 60)
     assert refused[0].recv(100).startswith(b"HTTP/1.1 503 ")
     for each in held:
         each.close()
@@ -476,7 +476,7 @@ def test_nothing_is_left_of_a_connection_that_was_closed(
                 if ending == "reset":
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 client.close()
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while left() > before + 9 and time.monotonic() < deadline:
                 # Pollers are forgotten when others leave.
                 with opened(endpoint) as other:

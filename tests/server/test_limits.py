@@ -25,7 +25,7 @@ HERE = {"host": "127.0.0.1:4567"}
 def opened(endpoint: Endpoint) -> socket.socket:
     """A connection on which bytes are sent by hand."""
     parts = urlsplit(endpoint.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 def everything(connection: socket.socket) -> bytes:

@@ -99,7 +99,7 @@ def test_a_server_in_a_thread_stops_though_time_was_frozen_meanwhile() -> None:
         with freeze_time("2030-01-01"):
             while time.clock_gettime(time.CLOCK_MONOTONIC) < until:
                 client.list_domains(registrationStatus="REGISTERED")
-    assert set(threading.enumerate()) == others
+    assert set(threading.enumerate()) <= others  # Some of earlier tests may have ended.
 
 
 def test_without_the_extra_the_error_names_what_to_install(

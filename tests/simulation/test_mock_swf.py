@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
+from unittest import TestCase
 
 import boto3
 import pytest
@@ -43,6 +46,118 @@ def test_clients_made_before_and_meanwhile_are_answered(wire: bool) -> None:
         assert names(boto3.client("swf")) == [DOMAIN]
         assert names(boto3.session.Session().client("swf", region_name="eu-west-1")) == []
         assert names(simulation.client()) == [DOMAIN]
+
+
+def test_a_client_calls_the_region_of_its_session() -> None:
+    with mock_swf(Simulation(region="us-west-2")) as simulation:
+        for session in boto3.Session(), boto3.Session(region_name="eu-west-1"):
+            register_next(session.client("swf"))
+        arns = [
+            simulation.client(region).describe_domain(name="domain-0")["domainInfo"]["arn"]
+            for region in (None, "eu-west-1")
+        ]
+    assert [arn.split(":")[3] for arn in arns] == ["us-west-2", "eu-west-1"]
+
+
+def test_only_the_first_session_reads_the_data_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_swf():
+        boto3.Session().client("swf")
+        monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", None)
+        assert names(boto3.Session().client("swf")) == []
+
+
+def register_next(client: Any) -> None:
+    client.register_domain(
+        name=f"domain-{len(names(client))}", workflowExecutionRetentionPeriodInDays="1"
+    )
+
+
+@mock_swf()
+class TestClassOfPytest:
+    def setup_method(self) -> None:
+        self.client = boto3.client("swf")
+        register_next(self.client)
+
+    @pytest.mark.parametrize("again", [1, 2])
+    def test_each_test_has_a_simulation_with_its_setup(self, again: int) -> None:
+        register_next(self.client)
+        assert names(boto3.client("swf")) == ["domain-0", "domain-1"]
+
+    def teardown_method(self, method: Any) -> None:
+        assert names(self.client) == ["domain-0", "domain-1"]
+
+
+@mock_swf
+class TestClassOfUnittest(TestCase):
+    def setUp(self) -> None:
+        self.client = boto3.client("swf")
+        register_next(self.client)
+        self.addCleanup(lambda: register_next(self.client))
+
+    def test_each_test_has_a_simulation_with_its_setup(self) -> None:
+        register_next(self.client)
+        assert names(boto3.client("swf")) == ["domain-0", "domain-1"]
+
+    test_that_it_is_so_again = test_each_test_has_a_simulation_with_its_setup
+
+
+def test_a_class_that_is_not_one_of_tests_is_not_decorated() -> None:
+    class Orders:
+        pass
+
+    with pytest.raises(TypeError, match="Orders has no method whose name begins with"):
+        mock_swf()(Orders)
+
+
+def test_a_setup_that_fails_ends_the_mock(no_other_thread: None) -> None:
+    class TestOrders:
+        def setup_method(self) -> None:
+            raise KeyError
+
+        def test_nothing(self) -> None: ...
+
+    was = BaseClient._make_request
+    with pytest.raises(KeyError):
+        mock_swf(TestOrders)().setup_method(None)  # type: ignore[call-arg]
+    assert BaseClient._make_request is was
+
+
+@pytest.fixture
+@mock_swf()
+def client_of_fixture() -> Iterator[Any]:
+    client = boto3.client("swf")
+    register_next(client)
+    yield client
+    assert names(client) == ["domain-0", "domain-1"]
+
+
+def test_a_fixture_with_yield_is_mocked_until_its_end(client_of_fixture: Any) -> None:
+    register_next(client_of_fixture)
+
+
+def test_coroutines_are_mocked_until_their_end() -> None:
+    @mock_swf()
+    async def register_two() -> list[str]:
+        client = boto3.client("swf")
+        register_next(client)
+        await asyncio.sleep(0)
+        register_next(client)
+        return names(client)
+
+    @mock_swf()
+    async def registering() -> AsyncIterator[list[str]]:
+        client = boto3.client("swf")
+        register_next(client)
+        yield names(client)
+        await asyncio.sleep(0)
+        register_next(client)
+        yield names(client)
+
+    async def all_of() -> list[list[str]]:
+        return [each async for each in registering()]
+
+    assert asyncio.run(register_two()) == ["domain-0", "domain-1"]
+    assert asyncio.run(all_of()) == [["domain-0"], ["domain-0", "domain-1"]]
 
 
 @pytest.fixture

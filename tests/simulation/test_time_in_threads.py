@@ -352,12 +352,13 @@ def test_more_polls_than_may_wait_on_one_list_are_refused() -> None:
     def wait() -> None:
         assert poll_for_activity(client)
 
-    with running(wait, wait), time_standing_still(client):
+    with time_standing_still(client), running(wait, wait):
         wait_for_polls(simulation, 2)
         with pytest.raises(client.exceptions.LimitExceededFault, match=message):
             poll_for_activity(client)
         patient = simulation.client(poll_seconds=0)
         assert not poll_for_activity(patient).get("taskToken")
+        simulation.clock.advance(60)  # It ends the polls.
 
 
 def test_moving_the_clock_answers_the_polls_that_wait(simulation: Simulation, client: Any) -> None:

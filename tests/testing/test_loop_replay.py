@@ -423,7 +423,7 @@ def test_a_decider_that_is_a_coroutine_is_replayed(
     assert replay_loop(form(shop), run.history)
     with pytest.raises(NonDeterminismError, match="refund"):
         replay_loop(form(shop, first="refund"), run.history)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_an_instance_of_a_class_with_a_coroutine_is_replayed(
