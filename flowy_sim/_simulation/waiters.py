@@ -472,19 +472,29 @@ def _run_time(native_id: int | None) -> int:
         return 0
 
 
+class _Ended(SystemExit):
+    """Ends a thread that would call AWS, and those that wait for its result, without a report."""
+
+
 def end_thread() -> None:
-    """End the current thread, which has waited until after the end: its next call would reach AWS.
+    """End the current thread, which has gone on until after the end: its call would reach AWS.
 
     Raises:
-        SystemExit: always.
+        _Ended: always.
     """
-    thread: Any = threading.current_thread()
-    report = thread._invoke_excepthook
+    report = threading.excepthook
+    if not isinstance(report, _Report):
+        # pytest reports SystemExit, too.
+        threading.excepthook = _Report(report)
+    raise _Ended
 
-    def report_others(*arguments: Any) -> None:
-        # pytest reports this one, too.
-        if not isinstance(sys.exception(), SystemExit):
-            report(*arguments)
 
-    thread._invoke_excepthook = report_others
-    raise SystemExit
+class _Report:
+    """Reports errors of threads, except that a thread was ended."""
+
+    def __init__(self, report: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._report = report
+
+    def __call__(self, arguments: threading.ExceptHookArgs) -> None:
+        if not isinstance(arguments.exc_value, _Ended):
+            self._report(arguments)
