@@ -248,6 +248,7 @@ class Engine:
         """Let all effects happen that are due up to an instant in milliseconds, in due order."""
         if self.in_function:
             return
+        # Most calls find nothing due, and `none_before` tells by one comparison.
         effects = self.effects
         while effects.none_before <= now:
             instant = effects.next_instant()
