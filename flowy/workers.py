@@ -187,7 +187,6 @@ class ActivityWorker(Worker):
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise
-            # The next one may get through before the time-out.
             # The next one may arrive; the work is worth more than a heartbeat.
             logger.warning("%s: a heartbeat was lost: %s", _place(task), error)
             return HeartbeatReply()

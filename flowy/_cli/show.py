@@ -90,8 +90,9 @@ def show(
     status = 0
     if followed:
         execution, status = follow(client, domain, execution, quiet=in_json)
+    payloads = Payloads(store=store)
     show_execution(
-        client, domain, execution, Payloads(store=store), packages, in_json, report, redact=redact
+        client, domain, execution, payloads, packages, report, in_json=in_json, redact=redact
     )
     raise click.exceptions.Exit(status)
 
@@ -102,9 +103,9 @@ def show_execution(
     execution: Execution,
     payloads: Payloads,
     packages: tuple[str, ...] = (),
-    in_json: bool = False,
     report: Path | None = None,
     *,
+    in_json: bool,
     redact: bool = False,
 ) -> None:
     """Show an execution.

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from flowy import _checks
 from flowy._client import Reply, SwfClient, call, fault_code
+from flowy._payloads.text import error_message
 from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, register
 from flowy.errors import ConfigurationError
@@ -187,19 +188,21 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
             each; a second signal ends the process at once. Only in the main thread.
 
     Raises:
-        Exception: the first error that a worker ended with.
+        BaseException: the first error that a worker ended with.
     """
     with _stopped_by_signals(workers) if handle_signals else nullcontext():
         if len(workers) == 1:
             workers[0].loop()
             return
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
 
         def work(worker: Worker) -> None:
             try:
                 worker.loop()
-            except Exception as error:
-                logger.error("the worker on %s ended: %s", worker.task_list, error)
+            except BaseException as error:
+                # One that is no Exception would otherwise end only this thread, without a word.
+                said = error_message(error) or type(error).__name__
+                logger.error("the worker on %s ended: %s", worker.task_list, said)
                 errors.append(error)
                 for other in workers:
                     other.stop()

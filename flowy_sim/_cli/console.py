@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowy_sim._cli.options import Number, code, host, port, region_option
+from flowy_sim._cli.server_process import listener_at
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def console(
     if db is not None and any(each is not None for each in (domain, region, endpoint_url)):
         raise click.UsageError("--domain, --region and --endpoint-url are for --aws.")
     try:
-        from flowy_sim._server.server import Server, listen, url_of
+        from flowy_sim._server.server import Server, url_of
         from flowy_sim._server.settings import ServerSettings
         from flowy_sim._storage.files import FileInUseError, FileRefusedError
     except ModuleNotFoundError as error:
@@ -85,12 +86,7 @@ def console(
         )
     else:
         open_journal, make_pages = _file(db, packages)
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from error
+    listener = listener_at(host, port)
     server = Server(listener, ServerSettings(), open_journal, (), 1, make_pages)
     # Time does not pass in what is only shown.
     server.simulations.close()

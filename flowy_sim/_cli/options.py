@@ -32,6 +32,12 @@ activities = click.option(
     help="Another module with activities; can be given several times.",
 )
 
+decider = click.option(
+    "--decider",
+    metavar="MODULE:NAME",
+    help="Decider that polls by itself, instead of a workflow.",
+)
+
 histories = click.argument(
     "paths",
     metavar="FILE-or-FOLDER...",

@@ -37,11 +37,7 @@ The exit status is 0 only if at least one history was replayed, and none failed.
     short_help="Replay recorded histories with the current code.", epilog=_REPLAY_EXAMPLES
 )
 @click.argument("words", metavar="[WORKFLOW] FILE-or-FOLDER...", nargs=-1, required=True)
-@click.option(
-    "--decider",
-    metavar="MODULE:NAME",
-    help="Decider that polls by itself, to be replayed instead of a workflow.",
-)
+@options.decider
 @click.option(
     "--ignore",
     metavar="MEMBER",

@@ -18,7 +18,12 @@ import click
 from click.core import ParameterSource
 
 from flowy_sim._cli.options import Integer, Number, code, host, port, read_stubs, stub
-from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
+from flowy_sim._cli.server_process import (
+    allow_connections,
+    collecting_rarely,
+    listener_at,
+    run_beside,
+)
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -251,7 +256,7 @@ def serve(
     try:
         from flowy_sim._console.application import console
         from flowy_sim._server.metrics import AccessLog, to_logger
-        from flowy_sim._server.server import Server, listen, url_of
+        from flowy_sim._server.server import Server, url_of
         from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
@@ -267,12 +272,7 @@ def serve(
     # Several commands may run at the same time, each with a server of its own.
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from error
+    listener = listener_at(host, port)
     _warn(host, settings)
     allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []

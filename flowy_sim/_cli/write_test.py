@@ -9,6 +9,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
+from flowy_sim._cli import options
+
 if TYPE_CHECKING:
     from flowy_sim._console.drawn import DrawnRun, Job
     from flowy_sim.testing._history_files import LoadedHistory
@@ -23,11 +25,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES, short_help="Write a test that repeats a recorded run.")
 @click.argument("words", metavar="[WORKFLOW] HISTORY", nargs=-1, required=True)
-@click.option(
-    "--decider",
-    metavar="MODULE:NAME",
-    help="Decider that polls by itself, instead of a workflow.",
-)
+@options.decider
 @click.option(
     "--output",
     "-o",
