@@ -227,7 +227,7 @@ class Runner:
 
     @property
     def domain(self) -> str:
-        """The domain, which is registered when this is first read."""
+        """The domain, which is registered when this is first read, or when a call names it."""
         self._worker_setup.register_domain()
         return self._domain
 

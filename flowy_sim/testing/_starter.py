@@ -24,6 +24,7 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.domains import request_to_register
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
 from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
@@ -70,6 +71,8 @@ class WorkerSetup:
         self._activities = activities
         self._workflows = dict.fromkeys(workflows)
         self._task_lists = task_lists
+        # Code may name the domain before it reads `Runner.domain`, or register it itself.
+        scheduler.simulation.engine().expected_domains.add(self._domain)
         self._registered = False
         self._prepared: int | None = None
 
@@ -112,7 +115,7 @@ class WorkerSetup:
         if self._registered:
             return False
         self._registered = True
-        request = {"name": self._domain, "workflowExecutionRetentionPeriodInDays": "90"}
+        request = request_to_register(self._domain)
         try:
             self._scheduler.simulation.call("RegisterDomain", request)
         except Fault as fault:
