@@ -106,7 +106,7 @@ def check_packages(*, loops: bool, freeze: bool) -> None:
         click.ClickException: greenlet or freezegun is missing.
     """
     from flowy_sim.testing._loop_pools import check_greenlet
-    from flowy_sim.testing._time import freezegun
+    from flowy_sim.testing._turn_loop import freezegun
 
     try:
         if loops:

@@ -337,16 +337,7 @@ def _settings(
     from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
-    if not others["control_token"] and _source("control_token") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
-    if "" in allow_host:
-        raise click.UsageError("--allow-host is empty; give a host name, or leave the option out.")
-    for origin in allow_origin:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise click.UsageError(
-                f"{origin!r} is not an origin; write one such as http://localhost:3000, without a "
-                "path, or * for any."
-            )
+    _check_access(others["control_token"], allow_host, allow_origin)
     given = {} if start is None else {"start": start}
     try:
         simulation = Settings(
@@ -373,6 +364,22 @@ def _settings(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _check_access(
+    control_token: str | None, hosts: tuple[str, ...], origins: tuple[str, ...]
+) -> None:
+    """Refuse options that would let in no one, or not those who were meant."""
+    if not control_token and _source("control_token") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
+    if "" in hosts:
+        raise click.UsageError("--allow-host is empty; give a host name, or leave the option out.")
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise click.UsageError(
+                f"{origin!r} is not an origin; write one such as http://localhost:3000, without a "
+                "path, or * for any."
+            )
 
 
 def _given(settings: ServerSettings) -> dict[str, Any]:

@@ -318,6 +318,7 @@ class Threads:
         Returns:
             After how many real seconds to do so again; None if another thread watches.
         """
+        # Also if another thread watches: time may have waited just for this one to wait.
         pause = self.host.time_skipping.settle()
         if self._first() is not waiting:
             return None
@@ -370,6 +371,7 @@ class Threads:
             self._is_released = True
             for thread in self._adopted():
                 queues.pop(thread, None)  # The interpreter would wait for it.
+            # They return to their threads, which end then.
             for poll in list(self.host.polls):
                 self.host.polls.answer_empty(poll)
             for waiting in self._waiting:

@@ -142,6 +142,7 @@ def test_text_that_the_terminal_cannot_show_does_not_stop_the_command(write):
     assert ran.stdout.startswith("\\u2603\n\nna?ve 1 - completed - ")
 
 
+@pytest.mark.slow
 def test_json_goes_through_a_pipe_whatever_activities_print(write):
     write(
         "shop.py",
