@@ -160,7 +160,7 @@ _OPTIONS = [
         "--cancel",
         "cancel",
         metavar="@SECONDS",
-        help="Simulated seconds after which the cancellation is requested.",
+        help="Number of simulated seconds after which to request the cancellation.",
     ),
 ]
 

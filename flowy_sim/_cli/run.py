@@ -153,7 +153,7 @@ class RunOptions(program.SharedOptions):
     f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: {program.DOMAIN}]"
 )
 @options.region_option("AWS region, also of --decider, if the environment does not set it.")
-@click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log the work of workers to standard error.")
 def run(words: tuple[str, ...], **given: Any) -> None:
     """Run a workflow to its end, with decider, workers and Amazon SWF in this process.
 
@@ -161,8 +161,8 @@ def run(words: tuple[str, ...], **given: Any) -> None:
     JSON, or as text if it isn't JSON. Time is simulated: it is skipped while nothing happens, so
     a year takes milliseconds.
 
-    A file or a URL instead of module:Class is a photo for the tutorial's workflow. Without
-    arguments, that workflow gets a sample and meets some simulated trouble.
+    Instead of module:Class you can give a file or a URL: a photo for the tutorial's workflow.
+    Without arguments, that workflow runs on a sample photo, with a simulated failure.
     """
     options = RunOptions(**given)
     options.check()

@@ -34,7 +34,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_help_shows_examples_as_they_are_typed():
-    assert "\n    flowy-sim run shop:Order 42     your own workflow\n" in flowy_sim("-h").stdout
+    assert "\n    flowy-sim run shop:Order 42     run your own workflow\n" in flowy_sim("-h").stdout
     assert "\n    flowy-sim run\n" in flowy_sim("run", "--help").stdout
 
 
