@@ -112,7 +112,8 @@ def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
             # It is a BaseException, like that of pytest.skip, which must end the exploration.
             raise AssertionError(str(error)).with_traceback(error.__traceback__) from None
         except StartError as error:
-            if "swf" in item.funcargs and item.funcargs["swf"].engine().domains:
+            made: Any = item.funcargs.get("swf")
+            if made is not None and made.engine().domains:
                 error.add_note(_NEW_EACH_TIME)
             raise
 
