@@ -187,6 +187,26 @@ def test_a_loop_that_waits_for_a_lock_of_a_suspended_loop_is_reported(
         run(worker, worker, decider(("a", "work")))
 
 
+@pytest.mark.parametrize("module", ["trio._core._io_epoll", "gevent.hub"])
+def test_other_event_loops_are_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watchdog, "BLOCKED_SECONDS", 0.2)
+    code = "def wait(lock):\n    lock.acquire()\n\nclass Refused(Exception): pass"
+    there: dict[str, Any] = {"__name__": module}
+    exec(code, there)
+    lock = threading.Lock()
+    lock.acquire()
+
+    def refusing(client: Client) -> None:
+        raise there["Refused"]
+
+    library = module.partition(".")[0]
+    with pytest.raises(BlockedLoopError, match=f"{library} waits in real time, and cannot"):
+        run(lambda client: there["wait"](lock), decider(("a", "work")))
+    with pytest.raises(there["Refused"]) as raised:
+        run(refusing, decider(("a", "work")))
+    assert f"{library} waits in real time" in raised.value.__notes__[0]
+
+
 def test_everything_is_restored_afterwards() -> None:
     real, request = time.sleep, boto3.client
     run(decider(("a", "work")), made_inside)
