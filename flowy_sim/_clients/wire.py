@@ -155,7 +155,7 @@ def _spelled_list(values: list[Any]) -> str:
 def spelled_instant(instant: datetime) -> str:
     """Return an instant as seconds since the epoch, in the notation of Java.
 
-    >>> spelled_instant(datetime(2017, 6, 14, 2, 53, 9, 140000, tzinfo=UTC))
+    >>> spelled_instant(EPOCH + 1_497_408_789_140 * MILLISECOND)
     '1.49740878914E9'
     """
     milliseconds = (instant - EPOCH) // MILLISECOND
