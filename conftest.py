@@ -11,6 +11,7 @@ import pytest
 from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
 
+from flowy_sim.explore import find
 from tests.support.properties import SOAK, examples
 
 settings.register_profile(
@@ -25,12 +26,29 @@ settings.load_profile("flowy")
 
 pytest_plugins = ["pytester"]
 
+SECONDS = 600.0
+"""How long an exploration may take before it ends, so that a test does not hang."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _models_of_services_are_read_once() -> Iterator[None]:
     # moto forgets boto3's session again and again, and each new one would parse them again.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _explorations_end_by_the_number_of_their_runs() -> Iterator[None]:
+    # How many runs fit into a number of seconds depends on the machine, and on what else it does.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(find.__kwdefaults__, "seconds", SECONDS)
+        for limit in (
+            "_choices.SHRINKING_SECONDS",
+            "_evidence._SECONDS",
+            "_other_process._SECONDS",
+        ):
+            patch.setattr(f"flowy_sim.explore.{limit}", SECONDS)
         yield
 
 

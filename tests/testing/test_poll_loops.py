@@ -35,6 +35,7 @@ from tests.support.poll_loops import (
     done,
     poll,
     register,
+    released_by_warning,
     run,
     schedule,
     start,
@@ -317,11 +318,10 @@ def test_a_wait_that_blocks_all_loops_is_logged_before_it_is_an_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_watchdog, "_NOTICED", 4)
-    lock = threading.Lock()
-    lock.acquire()
+    lock = released_by_warning(_watchdog._log, monkeypatch)
 
     def worker(client: Client) -> None:
-        lock.acquire(timeout=0.5)
+        lock.acquire(timeout=60)
         while True:
             work(client, "work")
 
