@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from functools import cache
 
+import boto3
 import pytest
 from botocore.loaders import create_loader
 from hypothesis import HealthCheck, settings
@@ -62,6 +63,11 @@ def _no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # It may remember the account of an earlier test: one that moto has invented, for example.
+    session = boto3.DEFAULT_SESSION
+    credentials = session.get_credentials() if session else None
+    if credentials is None or credentials.access_key != "testing":
+        boto3.DEFAULT_SESSION = None
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, Reply, SwfClient, call, fault_code
+from flowy._client import Execution, IncompleteReply, Reply, SwfClient, call, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
@@ -187,7 +187,6 @@ class ActivityWorker(Worker):
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise
-            # The next one may get through before the time-out.
             # The next one may arrive; the work is worth more than a heartbeat.
             logger.warning("%s: a heartbeat was lost: %s", _place(task), error)
             return HeartbeatReply()
@@ -351,9 +350,13 @@ class WorkflowWorker(Worker):
     def _events(self, page: Reply) -> list[Any]:
         """Return all events of a task. The answer uses the first page's token, as recorded."""
         events: list[Any] = page["events"]
-        while page.get("nextPageToken"):
-            request = {**self._poll_request, "nextPageToken": page["nextPageToken"]}
+        while token := page.get("nextPageToken"):
+            request = {**self._poll_request, "nextPageToken": token}
             page = self._call_with_retries("poll_for_decision_task", self.task_list, request)
+            if page.get("nextPageToken") == token:
+                raise IncompleteReply(
+                    "the pages of the history do not end: one names itself as next"
+                )
             events = events + page["events"]
         return events
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from threading import Lock
 from types import TracebackType
 from typing import Any, TypeVar, overload
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from botocore.client import BaseClient
 from botocore.session import Session
@@ -66,9 +66,9 @@ def mock_swf(
     it. Clients may be created before it or within it. Other services are not affected, so it works
     inside moto's ``mock_aws`` and around it. If several are nested, the innermost answers. If
     several threads use one each, each answers the calls of its own thread, and those of clients
-    created there. A thread that is still waiting for an answer at the end of the last one is ended,
-    so that it never calls AWS. A process that the code starts has no simulation; so that its SWF
-    clients do not call AWS either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist
+    created there. Another thread that goes on after the end of the last one is ended at its next
+    call, so that it never calls AWS. A process that the code starts has no simulation; so that its
+    SWF clients do not call AWS either, ``AWS_ENDPOINT_URL_SWF`` is an address that does not exist
     meanwhile, unless it is set.
 
     Args:
@@ -215,13 +215,16 @@ class _Mocks:
     A call is answered by the mock that its thread entered last. In a thread that has entered none,
     it is answered by the mock that was active when the client was made, or else by the one that any
     thread entered last. A thread that a worker has started never calls anything but the simulation
-    of that worker; when it does so too late, it is ended.
+    of that worker; when it does so too late, it is ended. So is any other thread that has been
+    answered and goes on when no mock is active, unless it has entered mocks itself.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._changed = threading.Condition()
         self._calling: WeakKeyDictionary[threading.Thread, int] = WeakKeyDictionary()
+        self._answered: WeakSet[threading.Thread] = WeakSet()
+        self._testing: WeakSet[threading.Thread] = WeakSet([threading.main_thread()])
         self._entered: list[tuple[int, Responder]] = []
         self._replaced: list[tuple[Any, str, Any, Any]] = []
 
@@ -240,6 +243,7 @@ class _Mocks:
                     self._replace(AioBaseClient, "_make_request", self._async_maker)
                     self._replace(AioSession, "create_client", self._creator)
             self._entered.append((threading.get_ident(), responder))
+            self._testing.add(threading.current_thread())
         with self._changed:
             self._changed.notify_all()
 
@@ -248,7 +252,8 @@ class _Mocks:
             self._entered = [entry for entry in self._entered if entry[1] is not responder]
             if not self._entered and os.environ.get(_ENDPOINT) == _NOWHERE:
                 del os.environ[_ENDPOINT]
-            may_call = (each for each in list(ADOPTED_BY) if not self._calling.get(each))
+            others = {*ADOPTED_BY, *self._answered} - set(self._testing)
+            may_call = (each for each in others if not self._calling.get(each))
             # As long as such a thread lives, its next call must end it instead of reaching AWS.
             if not self._entered and not any(thread.is_alive() for thread in may_call):
                 self._restore()
@@ -302,6 +307,16 @@ class _Mocks:
         finally:
             self._calling[thread] -= 1
 
+    def _end_if_left_over(self, client: Any) -> None:
+        """End the current thread if no mock is active, but one has answered it or made its client.
+
+        A thread of a pool may have got other work since it was answered.
+        """
+        thread: Any = threading.current_thread()
+        goes_on = thread in self._answered and thread._target is not _of_pool
+        if thread not in self._testing and (goes_on or hasattr(client, _BOUND)):
+            end_thread()
+
     def _maker(self, make_request: Any) -> Any:
         def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
             if operation_model.service_model.service_name == "swf":
@@ -310,7 +325,10 @@ class _Mocks:
                     responder = self._answering(client)
                     if _is_too_late(responder):
                         end_thread()
-                    if responder is not None:
+                    if responder is None:
+                        self._end_if_left_over(client)
+                    else:
+                        self._answered.add(threading.current_thread())
                         answer = responder.make_request(client, operation_model, *arguments)
                         # The mock may have ended while the call waited.
                         self._wait_for_turn()
@@ -325,7 +343,10 @@ class _Mocks:
         async def make_request_here(client: Any, operation_model: Any, *arguments: Any) -> Any:
             if operation_model.service_model.service_name == "swf":
                 responder = self._answering(client)
-                if responder is not None:
+                if responder is None:
+                    self._end_if_left_over(client)
+                else:
+                    self._answered.add(threading.current_thread())
                     return await responder.make_request_in_event_loop(
                         client, operation_model, *arguments
                     )

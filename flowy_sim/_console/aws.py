@@ -327,9 +327,7 @@ class AwsSources:
         endpoint: the URL of the service; empty for Amazon SWF itself.
     """
 
-    def __init__(
-        self, client: Any, domain: str, per_second: float = 1.0, endpoint: str = ""
-    ) -> None:
+    def __init__(self, client: Any, domain: str, per_second: float, endpoint: str) -> None:
         self.requests = Requests(client, per_second)
         self._seen = Seen()
         self._domain = domain

@@ -318,6 +318,7 @@ class Threads:
         Returns:
             After how many real seconds to do so again; None if another thread watches.
         """
+        # Also if another thread watches: time may have waited just for this one to wait.
         pause = self.host.time_skipping.settle()
         if self._first() is not waiting:
             return None
@@ -370,6 +371,7 @@ class Threads:
             self._is_released = True
             for thread in self._adopted():
                 queues.pop(thread, None)  # The interpreter would wait for it.
+            # They return to their threads, which end then.
             for poll in list(self.host.polls):
                 self.host.polls.answer_empty(poll)
             for waiting in self._waiting:
@@ -470,19 +472,29 @@ def _run_time(native_id: int | None) -> int:
         return 0
 
 
+class _Ended(SystemExit):
+    """Ends a thread that would call AWS, and those that wait for its result, without a report."""
+
+
 def end_thread() -> None:
-    """End the current thread, which has waited until after the end: its next call would reach AWS.
+    """End the current thread, which has gone on until after the end: its call would reach AWS.
 
     Raises:
-        SystemExit: always.
+        _Ended: always.
     """
-    thread: Any = threading.current_thread()
-    report = thread._invoke_excepthook
+    report = threading.excepthook
+    if not isinstance(report, _Report):
+        # pytest reports SystemExit, too.
+        threading.excepthook = _Report(report)
+    raise _Ended
 
-    def report_others(*arguments: Any) -> None:
-        # pytest reports this one, too.
-        if not isinstance(sys.exception(), SystemExit):
-            report(*arguments)
 
-    thread._invoke_excepthook = report_others
-    raise SystemExit
+class _Report:
+    """Reports errors of threads, except that a thread was ended."""
+
+    def __init__(self, report: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._report = report
+
+    def __call__(self, arguments: threading.ExceptHookArgs) -> None:
+        if not isinstance(arguments.exc_value, _Ended):
+            self._report(arguments)

@@ -186,7 +186,9 @@ class LoopWorker:
             self._release(self._pauses[0])
             self._pauses = []
             current = self._greenlet = greenlet(self._run, getcurrent())
+            # Like a task of asyncio, it has context variables of its own.
             current.gr_context = copy_context()
+            # If it were collected, it would run its `finally` blocks.
             keep(current)
         current.parent = getcurrent()
         self._client.loop = self
@@ -244,6 +246,7 @@ class LoopWorker:
             return
         self._note_list(polled)
         pause = Pause(polled)
+        # The coroutines that wait cannot go on: this call blocks their event loop.
         others, self._pauses = self._pauses, [pause]
         # After a task, the turn ends at the next poll, so that other workers get theirs.
         while self._client.received or not self._may_be_answered(pause):

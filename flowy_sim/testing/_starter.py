@@ -24,6 +24,7 @@ from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.domains import request_to_register
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
 from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
@@ -35,10 +36,9 @@ from flowy_sim.testing._registry import (
     implementations,
     module_of,
 )
-from flowy_sim.testing._run import EventFeed
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._turn_loop import TurnLoop
 
 
 class WorkerSetup:
@@ -70,6 +70,8 @@ class WorkerSetup:
         self._activities = activities
         self._workflows = dict.fromkeys(workflows)
         self._task_lists = task_lists
+        # Code may name the domain before it reads `Runner.domain`, or register it itself.
+        scheduler.simulation.engine().expected_domains.add(self._domain)
         self._registered = False
         self._prepared: int | None = None
 
@@ -112,7 +114,7 @@ class WorkerSetup:
         if self._registered:
             return False
         self._registered = True
-        request = {"name": self._domain, "workflowExecutionRetentionPeriodInDays": "90"}
+        request = request_to_register(self._domain)
         try:
             self._scheduler.simulation.call("RegisterDomain", request)
         except Fault as fault:
@@ -254,12 +256,9 @@ class Starter:
     """Starts executions.
 
     Args:
-        simulation: where they run.
-        domain: their domain.
-        payloads: encodes their input, unless an option says otherwise.
         worker_setup: is prepared for each workflow before it is started.
         turn_loop: gives turns to code that may register types.
-        event_feed: publishes their events.
+        payloads: encodes their input, unless an option says otherwise.
         choose: chooses their arguments, and when they are started.
         arguments: what workflows are also started with; see `flowy_sim.testing.Runner`.
         starts: the seconds after which they are started.
@@ -270,23 +269,21 @@ class Starter:
 
     def __init__(
         self,
-        simulation: Simulation,
-        domain: str,
-        payloads: Payloads,
         worker_setup: WorkerSetup,
         turn_loop: TurnLoop,
-        event_feed: EventFeed,
+        payloads: Payloads,
         choose: Choose,
         arguments: object,
         starts: tuple[float, ...],
     ) -> None:
-        self._simulation = simulation
-        self._client = simulation.client(poll_seconds=0)
-        self._domain = domain
-        self._payloads = payloads
+        scheduler = turn_loop.scheduler
+        self._simulation = scheduler.simulation
+        self._client = scheduler.client
+        self._domain = scheduler.domain
+        self._event_feed = turn_loop.event_feed
         self._worker_setup = worker_setup
         self._turn_loop = turn_loop
-        self._event_feed = event_feed
+        self._payloads = payloads
         self._choose = choose
         self._arguments = arguments
         self._starts = starts

@@ -34,7 +34,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_help_shows_examples_as_they_are_typed():
-    assert "\n    flowy-sim run shop:Order 42     your own workflow\n" in flowy_sim("-h").stdout
+    assert "\n    flowy-sim run shop:Order 42     run your own workflow\n" in flowy_sim("-h").stdout
     assert "\n    flowy-sim run\n" in flowy_sim("run", "--help").stdout
 
 
@@ -142,6 +142,7 @@ def test_text_that_the_terminal_cannot_show_does_not_stop_the_command(write):
     assert ran.stdout.startswith("\\u2603\n\nna?ve 1 - completed - ")
 
 
+@pytest.mark.slow
 def test_json_goes_through_a_pipe_whatever_activities_print(write):
     write(
         "shop.py",

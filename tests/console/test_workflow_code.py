@@ -61,6 +61,7 @@ def test_code_tells_the_signals_and_where_it_is(capfd: pytest.CaptureFixture[str
     assert "not for the server" not in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_why_code_tells_nothing_is_shown_word_for_word() -> None:
     purchase = execution("order-1", "Purchase", [timer("remind", 60)])
     with running(PURCHASES) as code:
@@ -75,6 +76,7 @@ def test_why_code_tells_nothing_is_shown_word_for_word() -> None:
     assert found.problem == "There is no workflow Purchase 2 in tests.support.bakery."
 
 
+@pytest.mark.slow
 def test_code_that_ends_its_process_or_never_returns_stops_nothing_else() -> None:
     with running(PURCHASES, seconds=1) as code:
         ended, hung = told(code, execution("ends", "Refund"), execution("hangs", "Refund"))

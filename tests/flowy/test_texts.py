@@ -70,7 +70,7 @@ def test_an_argument_that_cannot_be_sent_is_named(
 def test_a_result_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(SerializationError, match="the result of a 1 cannot be sent as JSON"):
         PLAIN.encode_result("a 1", object())
-    with pytest.raises(SerializationError, match=r"takes 32,769 characters .* carries 32,768"):
+    with pytest.raises(SerializationError, match=r"takes 32,769 characters .* accepts 32,768"):
         PLAIN.encode_result("a 1", "x" * (DATA_LIMIT - 1))
     assert len(PLAIN.encode_result("a 1", "x" * (DATA_LIMIT - 2))) == DATA_LIMIT
 

@@ -193,6 +193,7 @@ def test_responses_that_a_browser_could_show_forbid_it_everything_else(url: str)
         assert {name.lower(): value for name, value in PAGE_HEADERS.items()}.items() <= (
             headers.items()
         )
+        assert headers["cache-control"] == "no-store"
     policy = PAGE_HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy

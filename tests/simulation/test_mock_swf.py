@@ -4,9 +4,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import Any
 from unittest import TestCase
+from weakref import WeakSet
 
 import boto3
 import pytest
@@ -16,6 +17,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
+from flowy_sim._clients.boto3 import CREDENTIALS
 from tests.support.shop import DOMAIN, decide_once, event_types, is_open, register, start, work_once
 
 REGISTERED = {"registrationStatus": "REGISTERED"}
@@ -164,6 +166,7 @@ def test_coroutines_are_mocked_until_their_end() -> None:
 def no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the threads of earlier tests: while they live, a mock keeps them away from AWS."""
     monkeypatch.setattr("flowy_sim._clients.mock_swf.ADOPTED_BY", {})
+    monkeypatch.setattr("flowy_sim._clients.mock_swf._mocks._answered", WeakSet())
     with mock_swf():
         pass
 
@@ -327,6 +330,35 @@ def test_over_the_wire_every_byte_is_made(monkeypatch: pytest.MonkeyPatch) -> No
 
 def register_named(client: Any, name: str) -> None:
     client.register_domain(name=name, workflowExecutionRetentionPeriodInDays="7")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("made", ["before", "meanwhile", "again", "in a pool"])
+def test_a_thread_that_goes_on_after_the_end_never_calls_aws(
+    made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", None)
+    given = {"region_name": "us-east-1", **CREDENTIALS}
+    before, called, answered, ended = boto3.client("swf", **given), [], Barrier(2), Event()
+
+    def worker(client: Any) -> None:
+        names(client)
+        answered.wait(60)
+        ended.wait(60)
+        called.append(names(boto3.client("swf", **given) if made == "again" else client))
+
+    def pool_of_one(client: Any) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(worker, client).result()
+
+    with mock_swf():
+        client = before if made == "before" else boto3.client("swf")
+        thread = Thread(target=pool_of_one if made == "in a pool" else worker, args=[client])
+        thread.start()
+        answered.wait(60)
+    ended.set()
+    thread.join(60)
+    assert called == []
 
 
 @pytest.mark.usefixtures("no_other_thread")

@@ -7,7 +7,7 @@ import weakref
 
 from flowy_sim._engine import Engine
 from flowy_sim._storage import tables
-from flowy_sim._storage.restore import read_engines
+from flowy_sim._storage.file_reader import read_engines
 from flowy_sim._storage.tables import EventLayout
 from flowy_sim._storage.unit_of_work import Ids, StoredEngine, UnitOfWork
 

@@ -13,7 +13,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation, VirtualClock
 from flowy_sim.explore import explore
 from flowy_sim.testing import Runner, Stubs
-from flowy_sim.testing._time import frozen_to
+from flowy_sim.testing._turn_loop import frozen_to
 
 
 @activity("sleep", 1, "nights", start_to_close=None)

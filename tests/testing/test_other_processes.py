@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from flowy import Activity, ActivityProxy, Workflow, activity, workflow
-from flowy_sim.explore import find
-from flowy_sim.explore._other_process import OtherProcessError, forget_replayed
+from flowy_sim.explore import _other_process, find
+from flowy_sim.explore._other_process import OtherProcessError
 from flowy_sim.faults import EVERYDAY, GradualDeploy
 from flowy_sim.testing import Runner
 
@@ -116,10 +115,8 @@ def replayed_elsewhere() -> None:
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    forget_replayed()
-    yield
-    forget_replayed()
+def none_replayed_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_other_process, "_REPLAYED", set())
 
 
 def explored(cls: type[Workflow], **options: Any) -> BaseException | None:
