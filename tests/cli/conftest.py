@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from flowy.tutorial import storage
 from flowy_sim._cli import cli
-from flowy_sim._cli.explore import explore
 
 # Before click 8.2 standard error is mixed with the output unless this is said.
 APART = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
@@ -40,13 +39,6 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def replayed_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay nothing in another process after an exploration: one starts as slowly as 100 runs."""
     monkeypatch.setattr("flowy_sim.explore._other_process._MOST_RUNS", 0)
-
-
-@pytest.fixture(autouse=True)
-def explored_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let explorations end by the number of their runs, however slow the machine is."""
-    [seconds] = [each for each in explore.params if each.name == "seconds"]
-    monkeypatch.setattr(seconds, "default", 600)
 
 
 @pytest.fixture
