@@ -10,6 +10,8 @@ def main() -> None:
     try:
         from flowy._cli import cli
         from flowy._cli.common import open_missing_streams
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

@@ -15,7 +15,13 @@ from flowy_sim._simulation.child_processes import Work
 from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.time_skipping import Sleep
 from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, virtual_sleep
-from flowy_sim._simulation.waiters import ThreadPoller, Threads, computes, frame_of
+from flowy_sim._simulation.waiters import (
+    ThreadPoller,
+    Threads,
+    computes,
+    frame_of,
+    is_idle_in_pool,
+)
 
 _really_wait = threading.Condition.wait
 """It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
@@ -254,7 +260,7 @@ class _RealWaits:
         before, looks = self._seen.get(id(poller), (None, 0))
         self._seen[id(poller)] = place, looks + 1 if before == place else 0
         where = place_of_wait(frame) if looks == _MANY else ""
-        if where and where not in self._logged:
+        if where and where not in self._logged and not is_idle_in_pool(poller.thread):
             self._logged.add(where)
             _log.warning("%s waits in real time at %s", poller, where)
 

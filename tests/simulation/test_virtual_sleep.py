@@ -316,6 +316,38 @@ def test_a_poll_in_a_pool_does_not_hold_up_time_even_when_the_pool_ends() -> Non
         asyncio.run(main())
 
 
+def give_to_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a thread that then waits for more, like one of anyio."""
+    work: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    loop, result = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+    work.put(lambda: loop.call_soon_threadsafe(result.set_result, function(*arguments)))
+    there = {"__name__": "anyio._backends", "work": work}
+    exec("def run():\n    while job := work.get():\n        job()", there)
+    threading.Thread(target=there["run"], daemon=True).start()
+    return result
+
+
+@pytest.mark.parametrize("give", [asyncio.to_thread, give_to_thread])
+def test_time_passes_while_a_coroutine_sleeps_whose_task_a_pool_has_polled(
+    give: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(client: Client) -> None:
+        task = await give(poll_for_activity, client)
+        await asyncio.sleep(20)
+        client.respond_activity_task_completed(taskToken=task["taskToken"], result=task["input"])
+
+    with mock_swf(virtual_sleep=True) as simulation:
+        client = boto3.client("swf")
+        register(client)
+        run_id = start(client, steps=1)
+        decide_once(client)
+        decide_once(client)
+        asyncio.run(work(client))
+        decide_once(client)
+    assert 20 <= seconds_of(simulation, run_id) < 21
+    assert caplog.messages == []
+
+
 @mock_swf(virtual_sleep=True)
 def test_a_loop_that_polls_until_a_time_is_up_ends() -> None:
     client = boto3.client("swf")
