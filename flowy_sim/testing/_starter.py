@@ -376,6 +376,8 @@ class Starter:
             execution = start(client, self._domain, workflow, *args, **kwargs)
         except FlowyError as error:
             # The message says it all; a test's report should not show the code that raised it.
+            if error.__cause__ is not None:
+                error.__cause__.__traceback__ = None
             raise error.with_traceback(None) from error.__cause__
         self.started += 1
         self._event_feed.add(execution)
