@@ -25,6 +25,7 @@ from freezegun import freeze_time
 from flowy_sim import ScaledClock, Simulation, mock_swf
 from flowy_sim._simulation import thread_sleep
 from flowy_sim._simulation.time_functions import really_monotonic, really_perf_counter
+from tests.support.poll_loops import released_by_warning
 from tests.support.shop import (
     decide_once,
     event_types,
@@ -205,11 +206,10 @@ def test_a_wait_that_takes_real_time_is_logged_with_its_line(
 ) -> None:
     monkeypatch.setattr(thread_sleep, "_MANY", 4)
     caplog.set_level(logging.WARNING)
-    lock = threading.Lock()
-    lock.acquire()
+    lock = released_by_warning(thread_sleep._log, monkeypatch)
     with mock_swf(virtual_sleep=True):
         register(boto3.client("swf"))
-        lock.acquire(timeout=0.5)
+        assert lock.acquire(timeout=60)
         with pytest.raises(queue.Empty):
             queue.Queue[int]().get(timeout=600)
     lines = [record.getMessage() for record in caplog.records]

@@ -26,6 +26,7 @@ from tests.support.poll_loops import (
     decider,
     poll,
     register,
+    released_by_warning,
     run,
     start,
     work,
@@ -219,11 +220,10 @@ def test_a_wait_that_blocks_all_loops_is_logged_before_it_is_an_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_watchdog, "_NOTICED", 4)
-    lock = threading.Lock()
-    lock.acquire()
+    lock = released_by_warning(_watchdog._log, monkeypatch)
 
     def worker(client: Client) -> None:
-        lock.acquire(timeout=0.5)
+        lock.acquire(timeout=60)
         while True:
             work(client, "work")
 
