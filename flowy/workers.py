@@ -226,11 +226,11 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
 class WorkflowWorker(Worker):
     """Works on decision tasks.
 
-    If the code of a workflow makes other decisions than its history records, the task is not
-    answered: it times out and is scheduled again, until a worker with the right code takes it. The
-    same holds for tasks of a workflow whose code is not repeatable. If the worker does not know the
-    type of an execution, it fails the execution; so all workers on a task list must know all its
-    types.
+    If the code of a workflow makes decisions that differ from the history, the worker does not
+    answer the task: it times out and is scheduled again, until a worker with the right code takes
+    it. The same holds for tasks of a workflow whose code is not repeatable. A worker fails an
+    execution whose type it does not know, so all workers on a task list must know all types whose
+    tasks arrive there.
 
     Args:
         client: an SWF client.

@@ -58,11 +58,12 @@ s3://bucket/prefix."""
 
 _HOW_TO_SIGNAL = "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS."
 _MAYBE_A_SIGNAL = ("waits for the signal", "nothing is scheduled")
+_MAYBE_AN_ACTIVITY = "neither implemented nor stubbed"
 
 _WHERE_ACTIVITIES_ARE = (
     "Activities are looked up in the workflow's package; add modules with --activities MODULE."
 )
-_HOW_TO_STUB = "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON."
+_HOW_TO_STUB = "To stub one whose code is elsewhere, add --stub NAME:VERSION=result:JSON."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,11 +324,12 @@ class _Run:
 
     def _hint(self, explanation: str) -> str:
         """Return what to do about an execution that waits for something that will not come."""
-        if self._target is not None and self._target.missing:
-            return f"\n{_WHERE_ACTIVITIES_ARE}\n{_HOW_TO_STUB}"
-        if self._options.realtime or not any(words in explanation for words in _MAYBE_A_SIGNAL):
-            return ""
-        return f"\n{_HOW_TO_SIGNAL}"
+        is_signal = any(words in explanation for words in _MAYBE_A_SIGNAL)
+        hints = [_HOW_TO_SIGNAL] if is_signal and not self._options.realtime else []
+        is_activity = _MAYBE_AN_ACTIVITY in explanation or not is_signal
+        if is_activity and self._target is not None and self._target.missing:
+            hints += [_WHERE_ACTIVITIES_ARE, _HOW_TO_STUB]
+        return "".join(f"\n{hint}" for hint in hints)
 
     @contextmanager
     def _progress(self) -> Iterator[EventListener]:

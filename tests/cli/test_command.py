@@ -76,6 +76,25 @@ def test_a_command_runs_without_any_standard_stream(command):
     assert subprocess.run(shell).returncode == 0
 
 
+@pytest.mark.parametrize("command", ["flowy", "flowy_sim"])
+def test_an_interruption_while_a_command_is_imported_ends_it_silently(command):
+    ran = python(
+        f"""
+import builtins, sys
+real = builtins.__import__
+def interrupted(name, *others, **named):
+    if name == "click":
+        raise KeyboardInterrupt
+    return real(name, *others, **named)
+builtins.__import__ = interrupted
+from {command}.__main__ import main
+main()
+"""
+    )
+
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_libraries_the_command_says_what_to_install(missing):
     ran = python(

@@ -48,8 +48,16 @@ LOOP.append(LOOP)
 @pytest.mark.parametrize(
     ("args", "kwargs", "sentence"),
     [
-        ((1, object()), {}, "argument 2 of a 1 cannot be sent as JSON: object has no form"),
-        ((), {"when": 1j}, "argument 'when' of a 1 cannot be sent as JSON: complex has no form"),
+        (
+            (1, object()),
+            {},
+            "argument 2 of a 1 cannot be sent as JSON: JSON has no type for object",
+        ),
+        (
+            (),
+            {"when": 1j},
+            "argument 'when' of a 1 cannot be sent as JSON: JSON has no type for complex",
+        ),
         ((float("nan"),), {}, "argument 1 of a 1 cannot be sent as JSON"),
         ((LOOP,), {}, "argument 1 of a 1 cannot be sent as JSON: Circular"),
         (({(1, 2): 3},), {}, "argument 1 of a 1 cannot be sent as JSON: keys"),
