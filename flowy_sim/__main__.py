@@ -20,6 +20,8 @@ def main() -> None:
 
             open_missing_streams()
         cli(prog_name="flowy-sim")
+    except KeyboardInterrupt:  # While it was being imported.
+        sys.exit(130)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("click", "rich"):

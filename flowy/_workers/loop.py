@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 from flowy import _checks
-from flowy._client import Reply, SwfClient, call, fault_code
+from flowy._client import Reply, SwfClient, call, fault_code, fault_message
 from flowy._payloads.text import error_message
 from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, register
@@ -290,6 +290,10 @@ _TRANSIENT_FAULTS = frozenset(
 """Faults that a later try may not meet."""
 
 
+_SKEWED = ("Signature expired", "Signature not yet current")
+"""How the message of InvalidSignatureException begins if a clock is wrong, which is set right."""
+
+
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """Statuses below 500 by which a proxy refuses a request for now, whatever the code is."""
 
@@ -311,6 +315,8 @@ def is_transient(error: Exception) -> bool:
     code = fault_code(error)
     if code is not None:
         status = _status(error)
+        if code == "InvalidSignatureException" and fault_message(error).startswith(_SKEWED):
+            return True
         return code in _TRANSIENT_FAULTS or status in _TRANSIENT_STATUSES or status >= 500
     if isinstance(error, OSError):
         return not isinstance(error, _FILE_ERRORS)

@@ -39,7 +39,7 @@ Examples:
     show_default=True,
     metavar="N",
     type=Number(0.01, 100),
-    help="Number of requests to the service per second, at most.",
+    help="Maximum number of requests to the service per second.",
 )
 @code
 @host
@@ -55,12 +55,12 @@ def console(
     host: str,
     port: int,
 ) -> None:
-    """Show a file of 'serve --db', or Amazon SWF itself, in a browser; nothing is changed.
+    """Show a file of 'serve --db', or Amazon SWF itself, in a browser, and change nothing.
 
-    'flowy-sim serve' shows its own simulations at its address. Of a file, the pages show what was
-    in it when the command started. Of Amazon SWF, they show one domain with nothing but its own
-    operations. Requests are few, because the account's rates are shared with production: at most
-    one a second by default, and none while no page is open.
+    With --db, the pages show the contents of the file when the command started. With --aws, they
+    show one domain, for which the command makes nothing but queries: by default at most one a
+    second, because production shares the account's request rates, and none while no page is open.
+    A running 'flowy-sim serve' needs no such command: it shows its simulations at its own address.
 
     Only browsers on this machine see the pages.
     """

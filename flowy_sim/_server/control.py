@@ -33,8 +33,8 @@ from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._server.stub_definitions import read_key, shown
 from flowy_sim._simulation.clock import from_milliseconds
+from flowy_sim._storage.file_reader import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.journal import JournalError, SimulationKey
-from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.snapshot import snapshot_of
 
 #: The OpenAPI document that describes it.

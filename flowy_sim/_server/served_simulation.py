@@ -21,7 +21,7 @@ from flowy_sim._engine.lambda_functions import LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.validation import checked
-from flowy_sim._server.changeable_clock import ServedClock
+from flowy_sim._server.changeable_clock import ChangeableClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.engines import ServedEngines
 from flowy_sim._server.http_presence import (
@@ -157,7 +157,7 @@ class ServedSimulation:
         self._open_polls = open_polls
         self._limits = settings.make_limits()
         self._is_closed = False
-        self.clock = ServedClock(settings.clock, settings.begins_at())
+        self.clock = ChangeableClock(settings.clock, settings.begins_at())
         self.engines = ServedEngines(
             self._make_engine, self._commit, server.stubs, self._call_function
         )
@@ -280,7 +280,7 @@ class ServedSimulation:
         return instant is not None
 
     def set_mode(self, mode: str) -> None:
-        """Change the mode of its clock; see `ServedClock.set_mode`.
+        """Change the mode of its clock; see `ChangeableClock.set_mode`.
 
         Raises:
             ValueError: that is impossible.

@@ -68,6 +68,7 @@ def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterato
     if selector is None or "time" in vars(loop):
         yield
         return
+    # On the loop itself, not on its class: loops of other threads keep their time.
     adopted: Any = loop
     clock = _LoopClock(running)
     really_select = selector.select
@@ -168,6 +169,7 @@ class ServedEventLoop:
 
     def settle_soon(self) -> None:
         """Let time settle as soon as the loop comes round: something has changed."""
+        # Many changes in one round of the loop are settled together.
         if self._is_due or self._is_stopped:
             return
         self._is_due = True

@@ -41,14 +41,15 @@ from flowy_sim._simulation.child_processes import Work, is_of_pool, serves_proce
 from flowy_sim._simulation.event_loop import IdleSleeper, simulated_time
 from flowy_sim._simulation.time_functions import (
     REALLY_WAIT,
+    WAITS,
     ClockAhead,
     TimeFunctions,
     really_monotonic,
+    really_wait_on,
 )
 
 really_sleep = time.sleep
 
-_really_wait = threading.Condition.wait
 really_join = threading.Thread.join
 _really_start = threading.Thread.start
 _really_submit = ThreadPoolExecutor.submit
@@ -171,6 +172,7 @@ class _Sleepers:
 
 def _sleep(seconds: float, /) -> None:
     sleeper = _sleepers.running()
+    # A negative time is left to the real function, which refuses it.
     caller = sys._getframe().f_back  # None if it is the function of a thread, or a strand.
     if (
         sleeper is None
@@ -192,13 +194,15 @@ def _run_forever(self: asyncio.BaseEventLoop) -> None:
 
 def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
+    # Without a time-out, a thread waits for another one and not for time.
     if sleeper is None or (timeout is None and not sleeper.can_be_suspended):
-        return _really_wait(self, timeout)
+        return really_wait_on(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
 
 
 def _start(self: threading.Thread) -> None:
     sleeper = _sleepers.running()
+    # `loop.shutdown_default_executor()` starts a thread that only joins those of the pool.
     ends_pool = getattr(getattr(self, "_target", None), "__func__", None) is _really_end_pool
     if sleeper is not None and ends_pool and not sleeper.can_be_suspended:
         thread: Any = self
@@ -282,10 +286,6 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     sleeper.wait(woken, inf if timeout is None else timeout)
 
 
-_WAITS = frozenset({"threading", "queue"})
-"""Modules that wait on behalf of others."""
-
-
 def place_of_wait(frame: FrameType) -> str:
     """Return the file and line of the code that waits; empty if it waits without a timeout.
 
@@ -293,7 +293,7 @@ def place_of_wait(frame: FrameType) -> str:
         frame: where its thread is now.
     """
     caller: FrameType | None = frame
-    while caller is not None and caller.f_globals.get("__name__") in _WAITS:
+    while caller is not None and caller.f_globals.get("__name__") in WAITS:
         if caller.f_locals.get("timeout", 0) is None:
             return ""
         caller = caller.f_back
@@ -376,6 +376,7 @@ def _join_process(self: BaseProcess, timeout: float | None = None) -> None:
     _note_process(self)
     sleeper = _sleepers.running()
     if sleeper is not None and sleeper.can_be_suspended and self.pid is not None:
+        # After that, joining only fetches the exit status, if there is one.
         timeout = None if _wait_for_processes([self.sentinel], timeout) else 0
     _really_join_process(self, timeout)
 
@@ -406,6 +407,7 @@ def _note_process(work: Work, *, has_started: bool = False) -> None:
         sleeper.note_process(work, has_started=has_started)
 
 
+# Methods are replaced on their classes, so it does not matter how code refers to these.
 _REPLACED: dict[tuple[Any, str], Any] = {
     (threading.Condition, "wait"): _wait,
     (threading.Thread, "join"): _join,
@@ -436,6 +438,7 @@ def virtual_sleep(sleeper: Sleeper) -> Iterator[None]:
     Args:
         sleeper: decides for each sleep, in any thread, whether it is virtual.
     """
+    # A loop that runs already, as around an async test, began before `run_forever` was replaced.
     loop = asyncio._get_running_loop()
     _sleepers.enter(sleeper)
     try:

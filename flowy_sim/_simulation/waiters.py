@@ -18,10 +18,8 @@ from flowy_sim._simulation.event_loop import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
+from flowy_sim._simulation.time_functions import really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
-
-_really_wait = threading.Condition.wait
-"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
 
 _FORKED = (
     "A process that was forked from a test has its own copy of the simulation, so nothing that it "
@@ -51,14 +49,22 @@ ADOPTED_BY: WeakKeyDictionary[threading.Thread, Threads] = WeakKeyDictionary()
 class ThreadPoller(Poller):
     """A thread; if it polls repeatedly, it has dropped its task or passed it on."""
 
-    __slots__ = ("__weakref__", "thread")
+    __slots__ = ("__weakref__", "_threads", "thread")
 
     drops_task = True
 
-    def __init__(self, thread: threading.Thread) -> None:
+    def __init__(self, thread: threading.Thread, threads: Threads) -> None:
         self.thread = thread
+        self._threads = threads
         at_work = partial(computes, thread.native_id)
         super().__init__(f"thread {thread.name!r}", thread.is_alive, at_work)
+
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time, or has passed on its task to code that does.
+
+        A thread of a pool polls for a coroutine, for example, and then waits for other work.
+        """
+        return self.sleeping or (self._threads.sleep_virtually and self._threads.all_idle())
 
 
 class TaskPoller(Poller):
@@ -223,7 +229,7 @@ class Threads:
                 pause = self.watch(poll)
                 if poll.is_answered:
                     return poll.result()
-                _really_wait(condition, pause)
+                really_wait_on(condition, pause)
         except BaseException:
             self._drop(poll)
             raise
@@ -318,6 +324,7 @@ class Threads:
         Returns:
             After how many real seconds to do so again; None if another thread watches.
         """
+        # Also if another thread watches: time may have waited just for this one to wait.
         pause = self.host.time_skipping.settle()
         if self._first() is not waiting:
             return None
@@ -354,6 +361,11 @@ class Threads:
         """Return the threads that poll or sleep."""
         return {each.thread for each in self._callers if each.waiting or each.sleeping}
 
+    def all_idle(self) -> bool:
+        """Return whether all threads that have called sleep, poll, or wait for work in a pool."""
+        idle = all(is_idle_in_pool(each.thread) for each in self.awake() if each.alive())
+        return idle and not self.another_computes()
+
     def adopt(self, thread: threading.Thread) -> None:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
         ADOPTED_BY[thread] = self
@@ -370,6 +382,7 @@ class Threads:
             self._is_released = True
             for thread in self._adopted():
                 queues.pop(thread, None)  # The interpreter would wait for it.
+            # They return to their threads, which end then.
             for poll in list(self.host.polls):
                 self.host.polls.answer_empty(poll)
             for waiting in self._waiting:
@@ -406,7 +419,7 @@ class Threads:
             poller: ThreadPoller = self._local.poller
         except AttributeError:
             thread = threading.current_thread()
-            poller = self._local.poller = ThreadPoller(thread)
+            poller = self._local.poller = ThreadPoller(thread, self)
             self._callers.add(poller)
             self._strangers.discard(thread)
         return poller
@@ -438,6 +451,20 @@ def frame_of(thread: threading.Thread) -> FrameType | None:
     """
     return sys._current_frames().get(thread.ident or 0)
 
+
+def is_idle_in_pool(thread: threading.Thread) -> bool:
+    """Return whether a thread runs nothing but the code of a pool of threads."""
+    frame = frame_of(thread)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package not in _OF_POOLS:
+            return False
+        frame = frame.f_back
+    return True
+
+
+_OF_POOLS = {"anyio", "asyncio", "concurrent", "flowy_sim", "multiprocessing", "queue", "threading"}
+"""The packages of pools of threads, of their queues and of what waits there."""
 
 _COMPUTED = 500_000
 """The nanoseconds of processor time from which a thread has computed, and not only looked."""

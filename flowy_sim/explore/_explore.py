@@ -204,8 +204,8 @@ def find(
         else:
             explorer.replays_meanwhile = other_processes
             found = explorer.explore(runs, seconds)
-        if kept is not None:
-            kept.keep(explorer, found.failure)
+    if kept is not None:
+        kept.keep(explorer, found.failure)
     if begun is not None and part is not None and part.number > 1:
         found = found.since(begun)  # What all shards begin with is counted by the first one.
     if other_processes:

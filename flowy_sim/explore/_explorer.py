@@ -247,6 +247,7 @@ class Explorer:
         self.runs += 1
         attempt = Attempt(self._setup, schedule, pruner, on_code=self.code.add).run(self._test)
         if attempt.cut_short:
+            # What it has not shown yet must not count as explored.
             self.search.put_back(alternative)
             self.runs -= 1
             return None
@@ -288,6 +289,7 @@ class Explorer:
         def fails(given: tuple[Deviation, ...], until: float) -> tuple[Deviation, ...] | None:
             schedule = DeviatingSchedule(given)
             error = Attempt(self._setup, schedule, partial(_cut_short, until)).run(self._test).error
+            # Choices that lead to another failure would lead the shrinking away from this one.
             same = error is not None and failure_key(error) == expected
             return deviations(schedule.made) if same else None
 

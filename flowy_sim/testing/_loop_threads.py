@@ -136,6 +136,7 @@ class LoopThread(LoopWorker):
             BaseException: what has killed it.
         """
         self._wants_turn = False
+        # The order of turns makes a difference to what the threads share.
         self.answers.append(("thread", self.number))
         self._client.loop = self
         try:
@@ -202,6 +203,7 @@ class LoopThread(LoopWorker):
             self._suspend()
 
     def _suspend(self) -> None:
+        # The lock decides whether it pauses in time, or `_await_pause` has given up on it.
         with self._lock:
             self.has_turn = False
             self._threads.taking_turns.add(self._thread)
@@ -253,6 +255,7 @@ class LoopThread(LoopWorker):
                     self._is_awaited = self.has_turn = False
                     self._threads.taking_turns.discard(self._thread)
                     return
+            # It has paused since the last look, so this does not wait.
             self._paused.acquire()
             break
         if self.has_ended:

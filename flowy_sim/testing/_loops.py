@@ -58,8 +58,22 @@ if TYPE_CHECKING:
 
 _END = "end of the turn"
 
+_OTHER_EVENT_LOOPS = "trio", "gevent", "eventlet"
+"""Libraries with event loops of their own, whose clocks and waits are not those of asyncio."""
+
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
+
+
+def _advice_on_library(module: object) -> str:
+    """Return what to do about code that runs on another event loop; empty if it does not."""
+    library = str(module).partition(".")[0]
+    if library not in _OTHER_EVENT_LOOPS:
+        return ""
+    return (
+        f"{library} waits in real time, and cannot be suspended: run the code on asyncio or in "
+        "threads, or test it as a program that calls swf_endpoint"
+    )
 
 
 class BlockedLoopError(RuntimeError):
@@ -186,7 +200,9 @@ class LoopWorker:
             self._release(self._pauses[0])
             self._pauses = []
             current = self._greenlet = greenlet(self._run, getcurrent())
+            # Like a task of asyncio, it has context variables of its own.
             current.gr_context = copy_context()
+            # If it were collected, it would run its `finally` blocks.
             keep(current)
         current.parent = getcurrent()
         self._client.loop = self
@@ -194,8 +210,10 @@ class LoopWorker:
         try:
             with no_running_event_loop():
                 outcome = current.switch()
-        except BaseException:
+        except BaseException as error:
             self._end()
+            if advice := _advice_on_library(type(error).__module__):
+                error.add_note(advice)
             raise
         finally:
             self._client.watchdog.leave()
@@ -244,6 +262,7 @@ class LoopWorker:
             return
         self._note_list(polled)
         pause = Pause(polled)
+        # The coroutines that wait cannot go on: this call blocks their event loop.
         others, self._pauses = self._pauses, [pause]
         # After a task, the turn ends at the next poll, so that other workers get theirs.
         while self._client.received or not self._may_be_answered(pause):
@@ -320,12 +339,15 @@ class LoopWorker:
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""
         code = frame.f_code
+        advice = _advice_on_library(frame.f_globals.get("__name__")) or (
+            "if it waits for a lock or an event of another loop, that loop is suspended: "
+            "don't poll or sleep while holding a lock"
+        )
         self.die(
             BlockedLoopError(
                 f"the loop {self._client.worker} has been blocked for {BLOCKED_SECONDS:.0f} real "
                 f"seconds in {code.co_name} ({code.co_filename}:{frame.f_lineno}), while all other "
-                "workers wait for it; if it waits for a lock or an event of another loop, that "
-                "loop is suspended: don't poll or sleep while holding a lock"
+                f"workers wait for it; {advice}"
             )
         )
 

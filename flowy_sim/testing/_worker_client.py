@@ -235,6 +235,7 @@ class WorkerClient(Client):
         except ClientError as error:
             if getattr(error, "injected", False):
                 raise
+            # The client that made the call has exceptions of its own, which are found by this name.
             code, message = fault_code(error), error.response["Error"]["Message"]
             raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
@@ -440,6 +441,7 @@ class WorkerClient(Client):
         try:
             reply = make()
         except BaseException as error:
+            # Not raised here: a loop that it kills must be left outside of any handler.
             loop.fail(error)
             return {}, error
         finally:

@@ -79,11 +79,7 @@ def order(shop: Shop) -> None:
     shop.start("order-1", tagList=["eu"], input='{"lamp": 2}')
     shop.decide(charge("charge-1", input='{"cents": 4200}'), timer("remind", 3600))
     shop.take()
-    signal_(shop, "hurry")
-
-
-def signal_(shop: Shop, name: str, workflow_id: str = "order-1") -> None:
-    shop.client.signal_workflow_execution(domain=DOMAIN, workflowId=workflow_id, signalName=name)
+    shop.signal("hurry")
 
 
 # Live updates
@@ -98,12 +94,12 @@ def test_a_new_execution_appears_in_the_list_by_itself(shop: Shop, show: Show) -
 def test_new_events_appear_and_nothing_moves(shop: Shop, show: Show) -> None:
     order(shop)
     for number in range(60):
-        signal_(shop, f"note-{number}")
+        shop.signal(f"note-{number}")
     page = show("order-1", size=(1280, 500))
     page.locator("#e40").scroll_into_view_if_needed()
     top = "() => document.getElementById('e40').getBoundingClientRect().top"
     before = page.evaluate(top)
-    signal_(shop, "late")
+    shop.signal("late")
     page.locator(".events", has_text="signal late").wait_for()
     page.locator(".labels", has_text="signal late").wait_for()
     assert abs(page.evaluate(top) - before) < 1

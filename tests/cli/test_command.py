@@ -34,7 +34,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_help_shows_examples_as_they_are_typed():
-    assert "\n    flowy-sim run shop:Order 42     your own workflow\n" in flowy_sim("-h").stdout
+    assert "\n    flowy-sim run shop:Order 42     run your own workflow\n" in flowy_sim("-h").stdout
     assert "\n    flowy-sim run\n" in flowy_sim("run", "--help").stdout
 
 
@@ -74,6 +74,25 @@ def test_a_command_runs_without_any_standard_stream(command):
     shell = ["sh", "-c", f"{sys.executable} -m {command} <&- >&- 2>&-"]
 
     assert subprocess.run(shell).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["flowy", "flowy_sim"])
+def test_an_interruption_while_a_command_is_imported_ends_it_silently(command):
+    ran = python(
+        f"""
+import builtins, sys
+real = builtins.__import__
+def interrupted(name, *others, **named):
+    if name == "click":
+        raise KeyboardInterrupt
+    return real(name, *others, **named)
+builtins.__import__ = interrupted
+from {command}.__main__ import main
+main()
+"""
+    )
+
+    assert (ran.returncode, ran.stderr) == (130, "")
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
@@ -142,6 +161,7 @@ def test_text_that_the_terminal_cannot_show_does_not_stop_the_command(write):
     assert ran.stdout.startswith("\\u2603\n\nna?ve 1 - completed - ")
 
 
+@pytest.mark.slow
 def test_json_goes_through_a_pipe_whatever_activities_print(write):
     write(
         "shop.py",

@@ -399,7 +399,7 @@ atexit.register(lambda: open(os.devnull).close())
 sys.modules["late"] = late
 """
     ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=300
     )
     assert (ended.returncode, ended.stderr) == (0, "")
 

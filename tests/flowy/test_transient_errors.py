@@ -133,14 +133,21 @@ EXCEPTIONS: list[tuple[Exception, bool]] = [
 ]
 
 
-def fault(code: str, status: int) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+def fault(code: str, status: int, message: str = "") -> ClientError:
+    error = {"Code": code, "Message": message}
+    response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "PollForActivityTask")
 
 
 UNKNOWN = fault("UnknownResourceFault", 400)
 
+SKEWED = [
+    "Signature expired: 20240101T000000Z is now earlier than 20240101T001500Z",
+    "Signature not yet current: 20240101T003000Z is still later than 20240101T001500Z",
+]
+
 ROWS = [
+    *((fault("InvalidSignatureException", 403, message), WAIT) for message in SKEWED),
     *((fault(*row), expected) for row, expected in TABLE.items()),
     *EXCEPTIONS,
 ]

@@ -400,6 +400,20 @@ def test_a_history_of_several_pages_is_read_whole_and_answered_by_the_first_toke
     assert len(client.pages[0]) == 20, "what the client gave is left alone"
 
 
+def test_a_history_whose_pages_do_not_end_is_not_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Endless(Canned):
+        def poll_for_decision_task(self, **request: Any) -> dict[str, Any]:
+            return {**super().poll_for_decision_task(), "nextPageToken": "again"}
+
+    client = Endless(long_history())
+    worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain])  # type: ignore[arg-type]
+    assert worker.run_once()
+    assert client.answers == []
+    assert "the pages of the history do not end" in caplog.text
+
+
 def test_long_histories_are_read_whole_from_the_service() -> None:
     client = Simulation(limits=Limits(decision_poll_page=10)).client(poll_seconds=0)
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")

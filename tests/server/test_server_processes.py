@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.http_clients import (
     ACTIVITIES,
@@ -104,6 +106,7 @@ def test_the_task_of_a_process_that_is_killed_times_out(virtual: Endpoint, progr
     assert virtual.now == START + timedelta(seconds=300)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_request(
     program: Make,
 ) -> None:

@@ -67,7 +67,7 @@ def test_other_processes_call_it(swf_endpoint: Endpoint) -> None:
         "name='shop', workflowExecutionRetentionPeriodInDays='7')"
     )
     environment = {**os.environ, **swf_endpoint.environment}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=300)
     found = swf_endpoint.client().list_domains(registrationStatus="REGISTERED")
     assert [each["name"] for each in found["domainInfos"]] == ["shop"]
 

@@ -13,7 +13,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation, VirtualClock
 from flowy_sim.explore import explore
 from flowy_sim.testing import Runner, Stubs
-from flowy_sim.testing._time import frozen_to
+from flowy_sim.testing._turn_loop import frozen_to
 
 
 @activity("sleep", 1, "nights", start_to_close=None)
@@ -158,6 +158,18 @@ def test_a_freeze_that_ticks_around_a_run_continues_afterwards(stubs: Stubs) -> 
         assert result[0][1] == "2024-01-01T00:00:00"
         frozen.tick(3600)
         assert datetime.datetime.now().isoformat()[:13] == "1999-12-31T01"
+
+
+def test_a_test_sees_the_time_that_its_calls_take() -> None:
+    runner = Runner(Simulation(), freeze=True)
+    client = runner.simulation.client()
+    with runner.turn_loop.frozen_test():
+        before = datetime.datetime.now(datetime.UTC)
+        client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+        assert (datetime.datetime.now(datetime.UTC) - before).total_seconds() == 0.001
+        runner.simulation.clock.advance(60)
+        assert datetime.datetime.now(datetime.UTC) == runner.simulation.clock.now
+        assert time.time() == runner.simulation.clock.milliseconds / 1000
 
 
 def test_a_freeze_in_a_freeze_of_another_simulation_ends_with_it() -> None:
