@@ -20,7 +20,14 @@ from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore._choices import Deviation, format_choices, parse_choices, shrink
 from flowy_sim.explore._processes import usable_cores
 from flowy_sim.explore._story import MOST_LINES
-from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, Throttled, WorkerDiesLate
+from flowy_sim.faults import (
+    EVERYDAY,
+    AnswerLate,
+    DeciderDies,
+    NetworkError,
+    Throttled,
+    WorkerDiesLate,
+)
 from flowy_sim.testing import Run, Runner, Stubs
 from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._possible import simplest_value
@@ -93,6 +100,14 @@ def test_faults_with_the_same_effect_lead_to_the_same_states() -> None:
     assert both.complete
     assert both.runs > one.runs
     assert both.states == one.states
+
+
+def test_an_answer_that_arrives_too_late_leads_to_the_same_states_as_none() -> None:
+    lost = explore(images, faults=[DeciderDies(), WorkerDiesLate()], most_faults=1)
+    late = explore(images, faults=[DeciderDies(), WorkerDiesLate(), AnswerLate()], most_faults=1)
+    assert late.complete
+    assert late.runs > lost.runs
+    assert late.endings.total() == lost.endings.total()
 
 
 def test_work_that_is_done_twice_is_found_and_reported_briefly() -> None:
