@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line, or print how to install what it needs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # IDs may have characters that the terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
     try:
         from flowy._cli import cli
         from flowy._cli.common import open_missing_streams

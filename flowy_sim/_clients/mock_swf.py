@@ -21,10 +21,8 @@ from botocore.session import Session
 from flowy_sim._clients.boto3 import CREDENTIALS, Responder
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
+from flowy_sim._simulation.time_functions import really_wait_on
 from flowy_sim._simulation.waiters import ADOPTED_BY, end_thread
-
-_really_wait = threading.Condition.wait
-"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
 
 _ENDPOINT = "AWS_ENDPOINT_URL_SWF"
 _NOWHERE = "http://other-processes-need-swf-endpoint.invalid"
@@ -295,7 +293,7 @@ class _Mocks:
                 if any(responder.threads is owner for _, responder in self._entered):
                     return
                 owner.end_if_released()
-                _really_wait(self._changed, _LOOK)
+                really_wait_on(self._changed, _LOOK)
 
     @contextmanager
     def _in_call(self) -> Iterator[None]:

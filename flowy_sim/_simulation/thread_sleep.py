@@ -12,7 +12,7 @@ from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._simulation.child_processes import Work
-from flowy_sim._simulation.time_functions import really_monotonic
+from flowy_sim._simulation.time_functions import really_monotonic, really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
 from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, virtual_sleep
 from flowy_sim._simulation.waiters import (
@@ -22,9 +22,6 @@ from flowy_sim._simulation.waiters import (
     frame_of,
     is_idle_in_pool,
 )
-
-_really_wait = threading.Condition.wait
-"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
 
 _LOOK = 0.005
 """Real seconds between two looks of a thread that sleeps until something wakes it."""
@@ -164,7 +161,7 @@ class SleepingThreads:
                         break
                     if woken is not None:
                         pause = _LOOK if pause is None else min(pause, _LOOK)
-                    _really_wait(condition, pause)
+                    really_wait_on(condition, pause)
                     self._threads.end_if_released()
             finally:
                 self._threads.end_sleep(sleep)

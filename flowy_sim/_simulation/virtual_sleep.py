@@ -41,14 +41,15 @@ from flowy_sim._simulation.child_processes import Work, is_of_pool, serves_proce
 from flowy_sim._simulation.event_loop import IdleSleeper, simulated_time
 from flowy_sim._simulation.time_functions import (
     REALLY_WAIT,
+    WAITS,
     ClockAhead,
     TimeFunctions,
     really_monotonic,
+    really_wait_on,
 )
 
 really_sleep = time.sleep
 
-_really_wait = threading.Condition.wait
 really_join = threading.Thread.join
 _really_start = threading.Thread.start
 _really_submit = ThreadPoolExecutor.submit
@@ -195,7 +196,7 @@ def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
     # Without a time-out, a thread waits for another one and not for time.
     if sleeper is None or (timeout is None and not sleeper.can_be_suspended):
-        return _really_wait(self, timeout)
+        return really_wait_on(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
 
 
@@ -285,10 +286,6 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     sleeper.wait(woken, inf if timeout is None else timeout)
 
 
-_WAITS = frozenset({"threading", "queue"})
-"""Modules that wait on behalf of others."""
-
-
 def place_of_wait(frame: FrameType) -> str:
     """Return the file and line of the code that waits; empty if it waits without a timeout.
 
@@ -296,7 +293,7 @@ def place_of_wait(frame: FrameType) -> str:
         frame: where its thread is now.
     """
     caller: FrameType | None = frame
-    while caller is not None and caller.f_globals.get("__name__") in _WAITS:
+    while caller is not None and caller.f_globals.get("__name__") in WAITS:
         if caller.f_locals.get("timeout", 0) is None:
             return ""
         caller = caller.f_back

@@ -18,10 +18,8 @@ from flowy_sim._simulation.event_loop import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
+from flowy_sim._simulation.time_functions import really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
-
-_really_wait = threading.Condition.wait
-"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
 
 _FORKED = (
     "A process that was forked from a test has its own copy of the simulation, so nothing that it "
@@ -231,7 +229,7 @@ class Threads:
                 pause = self.watch(poll)
                 if poll.is_answered:
                     return poll.result()
-                _really_wait(condition, pause)
+                really_wait_on(condition, pause)
         except BaseException:
             self._drop(poll)
             raise

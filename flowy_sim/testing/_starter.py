@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from flowy._checks import number, text, whole_number
 from flowy._client import Execution, fault_code
-from flowy._start import NameAndVersion, start
+from flowy._start import NameAndVersion, RawInput, start
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
@@ -312,13 +312,13 @@ class Starter:
             given = StartArguments(args, kwargs)
             args, kwargs = chosen_arguments(self._arguments, workflow.run, given, self._choose)
             kwargs = {**kwargs, **own}
-        return self._start(declared.name, workflow, self._client, *args, **kwargs)
+        return self._start(declared.name, workflow, *args, **kwargs)
 
     def _start_by_name(
         self, named: NameAndVersion, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Execution:
         __tracebackhide__ = True
-        client = _TextInput(self._client, kwargs.pop("input", None))
+        given = _raw_input(kwargs.pop("input", None))
         name = text("the name of a workflow", named[0])
         unknown = sorted(kwargs.keys() - _START_OPTIONS)
         if args or unknown:
@@ -329,7 +329,7 @@ class Starter:
             )
         self._worker_setup.prepare()
         try:
-            return self._start(name, named, client, **kwargs)
+            return self._start(name, named, given, **kwargs)
         except StartError as error:
             cause = error.__cause__
             if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
@@ -338,7 +338,7 @@ class Starter:
         while self._turn_loop.take_turn():
             pass
         self._check_not_elsewhere(name, str(named[1]))
-        return self._start(name, named, client, **kwargs)
+        return self._start(name, named, given, **kwargs)
 
     def _check_not_elsewhere(self, name: str, version: str) -> None:
         """Check that a type is not registered only in another domain or region.
@@ -364,16 +364,14 @@ class Starter:
                     f"region {engine.region!r}; {advice}"
                 )
 
-    def _start(
-        self, name: str, workflow: Any, client: Any, /, *args: Any, **kwargs: Any
-    ) -> Execution:
+    def _start(self, name: str, workflow: Any, /, *args: Any, **kwargs: Any) -> Execution:
         __tracebackhide__ = True
         kwargs.setdefault("workflow_id", f"{name}-{self.started + 1}")
         kwargs.setdefault("payloads", self._payloads)
         if self._starts:
             self._simulation.clock.advance(self._choose("when it is started", self._starts))
         try:
-            execution = start(client, self._domain, workflow, *args, **kwargs)
+            execution = start(self._client, self._domain, workflow, *args, **kwargs)
         except FlowyError as error:
             # The message says it all; a test's report should not show the code that raised it.
             if error.__cause__ is not None:
@@ -384,19 +382,8 @@ class Starter:
         return execution
 
 
-class _TextInput:
-    """A client that starts an execution with an input that flowy does not encode."""
-
-    def __init__(self, client: Any, text: str | None) -> None:
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"input must be text, not {text!r}; use json.dumps(…)")
-        self._client = client
-        self._text = text
-
-    def start_workflow_execution(self, **request: Any) -> dict[str, Any]:
-        """Start an execution with the text as its input."""
-        del request["input"]
-        if self._text is not None:
-            request["input"] = self._text
-        started: dict[str, Any] = self._client.start_workflow_execution(**request)
-        return started
+def _raw_input(given: object) -> RawInput:
+    __tracebackhide__ = True
+    if given is not None and not isinstance(given, str):
+        raise ConfigurationError(f"input must be text, not {given!r}; use json.dumps(…)")
+    return RawInput(given)
