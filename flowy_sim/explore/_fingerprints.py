@@ -5,7 +5,8 @@ tasks that workers hold, the faults that may still strike, what each poll loop h
 the outside world as the test describes it (`Runner.watch`). A poll loop may remember everything
 that it has received, so all of it counts, including empty polls and sleeps. Apart from that,
 event IDs, run IDs, names of workers, and which of two running activities started first do not
-count, so orders that differ only in these are explored once.
+count, so orders that differ only in these are explored once. Nor do answers that the service will
+refuse because their tasks are over, if no fault can strike them and no worker is waited for.
 
 Model checkers such as SPIN and TLC prune states in the same way.
 
@@ -56,10 +57,13 @@ class Fingerprints:
         # What is in no order is sorted as bytes: not all of it can be compared.
         executions = sorted(map(self._execution, engine.executions.values()))
         deadlines = sorted([(at, due.kind) for at, _, due in engine.effects.entries()])
+        faults_left = scheduler.fault_injector.left
+        refused_count = any(faults_left) or scheduler.worker_pools.size is not None
         plans = sorted(
             [
                 _plain_data((at, kind, self._about(about)))
                 for at, kind, about in scheduler.delayed_calls.entries()
+                if refused_count or not self._is_refused(about)
             ]
         )
         late = sorted(
@@ -76,7 +80,7 @@ class Fingerprints:
                 deadlines,
                 plans,
                 late,
-                scheduler.fault_injector.left,
+                faults_left,
                 [pool.state for pool in scheduler.worker_pools.pools],
                 runner.progress,
                 runner.outside_state(),
@@ -99,6 +103,12 @@ class Fingerprints:
             self._read[execution.run_id] = len(execution), digest, found
         return _plain_data((execution.workflow_id, found, sorted(_open(execution))))
 
+    def _is_refused(self, about: object) -> bool:
+        """Return whether a delayed call is an answer to a task that is over, or a heartbeat."""
+        if not isinstance(about, HeldAnswer) or about.call.task is None:
+            return False
+        return not self._is_open(about.call.task)
+
     def _about(self, about: object) -> object:
         if isinstance(about, HeldAnswer):
             request = about.call.request
@@ -110,14 +120,15 @@ class Fingerprints:
         """Return what identifies a task that a worker holds, and whether it is still open."""
         if task is None:
             return None
-        ids = task["workflowExecution"]
-        execution = self._engine.executions.get(ids["runId"])
+        return task["workflowExecution"]["workflowId"], task.get("activityId"), self._is_open(task)
+
+    def _is_open(self, task: Any) -> bool:
+        execution = self._engine.executions.get(task["workflowExecution"]["runId"])
+        if execution is None or not execution.is_open:
+            return False
         name = task.get("activityId")
-        is_open_task = False
-        if execution is not None and execution.is_open:
-            opened = execution.activities.get(name) if name else execution.running_decision_task
-            is_open_task = opened is not None and opened.started_id == task["startedEventId"]
-        return ids["workflowId"], name, is_open_task
+        opened = execution.activities.get(name) if name else execution.running_decision_task
+        return opened is not None and opened.started_id == task["startedEventId"]
 
 
 def _stable_hash(value: Any) -> int:

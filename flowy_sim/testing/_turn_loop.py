@@ -95,7 +95,6 @@ class TurnLoop:
         self._restarts = Restarts(self._engine, most_restarts + 2)
         self.clock_seen: ReadableClock = self._clock
         self.follow_clock: Callable[[], None] = _do_nothing
-        self._follow_clock_in_test: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
         """Give turns and skip time until an execution is closed.
@@ -345,20 +344,15 @@ class TurnLoop:
             threads.runner = before
             _AT_CHECKPOINTS.pop()
             TAKES_TURNS.reset(takes_turns)
-            self._follow_clock_in_test()
 
     @contextmanager
     def frozen_test(self) -> Iterator[None]:
-        """Let the test itself see the time at which a run has ended or was left, if asked for."""
+        """Let the test itself see the simulated time, if asked for."""
         if not self._freeze:
             yield
             return
-        with frozen_to(self._clock) as follow:
-            self._follow_clock_in_test = follow
-            try:
-                yield
-            finally:
-                self._follow_clock_in_test = _do_nothing
+        with frozen_to(self._clock, steadily=True):
+            yield
 
 
 class ReadableClock(Protocol):
@@ -376,7 +370,7 @@ class ReadableClock(Protocol):
 
 
 @contextmanager
-def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
+def frozen_to(clock: ReadableClock, *, steadily: bool = False) -> Iterator[Callable[[], None]]:
     """Let user code see a clock's time in `time` and `datetime`.
 
     The time that it sees stands still between calls of the function that this yields. As with
@@ -386,6 +380,7 @@ def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
 
     Args:
         clock: the clock.
+        steadily: whether the time seen is always the clock's: each call of a client moves that.
 
     Yields:
         A function that sets the time seen to the clock's.
@@ -405,6 +400,13 @@ def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
     """
     # Entering costs milliseconds, moving on microseconds: one freeze serves a whole run.
     with freezegun().freeze_time(clock.now, real_asyncio=True) as frozen:
+        if steadily:
+
+            class Steady(type(frozen)):  # type: ignore[misc]
+                def __call__(self) -> datetime:
+                    return clock.now.replace(tzinfo=None)
+
+            frozen.__class__ = Steady
         seen = clock.milliseconds
 
         def follow() -> None:

@@ -160,6 +160,18 @@ def test_a_freeze_that_ticks_around_a_run_continues_afterwards(stubs: Stubs) -> 
         assert datetime.datetime.now().isoformat()[:13] == "1999-12-31T01"
 
 
+def test_a_test_sees_the_time_that_its_calls_take() -> None:
+    runner = Runner(Simulation(), freeze=True)
+    client = runner.simulation.client()
+    with runner.turn_loop.frozen_test():
+        before = datetime.datetime.now(datetime.UTC)
+        client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+        assert (datetime.datetime.now(datetime.UTC) - before).total_seconds() == 0.001
+        runner.simulation.clock.advance(60)
+        assert datetime.datetime.now(datetime.UTC) == runner.simulation.clock.now
+        assert time.time() == runner.simulation.clock.milliseconds / 1000
+
+
 def test_a_freeze_in_a_freeze_of_another_simulation_ends_with_it() -> None:
     inner, outer = VirtualClock("2001-01-01T00:00:00Z"), VirtualClock("2002-01-01T00:00:00Z")
     with frozen_to(outer) as follow:
