@@ -127,8 +127,9 @@ class TimeSkipping:
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_real_while_held: whether time passes at the real pace while a task is held.
-        idle_polls_last: whether a poll of the only client takes its time although nothing can
-            happen any more: it may poll until the time is up, by a clock that follows this one.
+        idle_polls_last: whether a poll of the only client takes its time although nothing, or only
+            a time-out, can happen: it may poll until the time is up, by a clock that follows this
+            one.
         waiting_tasks: the tasks that wait for a client.
     """
 
