@@ -33,7 +33,7 @@ _KEEPS_STATE = (
 
 SURVIVES = (
     "The first run made the same choices and passed. So something keeps its value from one run to "
-    "the next: a variable of a module or class, or one that the test has not created anew."
+    "the next: a variable of a module or class, or one that the test has not created again."
 )
 
 
