@@ -1,8 +1,8 @@
-"""Amazon SWF itself, or any endpoint, as a source that only shows.
+"""Amazon SWF itself, or any endpoint, as a read-only source.
 
-The account's rates are shared with production, so there is a limit of requests per second, replies
-are kept for a while, and nothing is asked while no page waits for an answer. Nothing but operations
-of Amazon SWF is used. What they do not tell is named on each page.
+Production shares the account's rates, so requests per second are limited, replies are kept for a
+while, and no request is made while no page waits for an answer. Only operations of Amazon SWF are
+used; each page names what they do not reveal.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ _TYPE_PAGES = 5
 """The number of pages of workflow types that are listed."""
 
 UNKNOWN = (
-    "Amazon SWF does not tell which task lists exist, who polls them, which worker has a task and "
-    "what it last reported: task lists are those in the histories that were shown here.",
+    "Amazon SWF does not tell which task lists exist, which clients poll them, which worker has a "
+    "task, and what its last heartbeat said. Pages show the task lists of the histories that were "
+    "opened here.",
     "A search finds workflow IDs only. Amazon SWF takes one filter at a time, so pages may be "
     "short if you set several. Closed executions are not counted: each count would take a request.",
 )

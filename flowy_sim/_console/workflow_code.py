@@ -1,7 +1,7 @@
 """The code of workflows, which shows what histories do not: the signals that they wait for.
 
-It is code of users, and may end the process or never return. So it runs in a process of its own,
-for a limited time, and what it shows about a history is kept: it runs once for each new event of an
+The code belongs to users, and may end the process or never return. So it runs in a separate
+process, for a limited time, and its results are kept: it runs once for each new event of an
 execution that a browser shows.
 """
 
