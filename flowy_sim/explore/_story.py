@@ -96,7 +96,7 @@ class RunStory:
         self.accidents: list[Accident] = []
         self._lines: list[StoryLine] = []
         self._read: dict[str, int] = {}
-        self._told = self._chosen = 0
+        self._reported = self._chosen = 0
 
     def update(self, runner: Runner) -> None:
         """Add what has happened since the last turn."""
@@ -126,8 +126,8 @@ class RunStory:
 
     def news(self) -> list[str]:
         """Return what was added since this was called before."""
-        lines = self._lines[self._told :]
-        self._told = len(self._lines)
+        lines = self._lines[self._reported :]
+        self._reported = len(self._lines)
         return [each.words for each in lines]
 
     def lines(self, error: BaseException, full: bool = False) -> list[str]:
