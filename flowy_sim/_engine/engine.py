@@ -103,9 +103,9 @@ EFFECTS: dict[str, Callable[..., Any]] = {
     "lambda close": lambda_functions.end,
 }
 
-#: Kinds of effects that may outlive what they are about, and then do nothing: those that follow
-#: their cause in a transaction of their own. A timer of zero seconds is still a timer: it can be
-#: canceled, and like all other effects it is canceled with what it is about.
+#: Kinds of effects that may outlive the execution or task that they concern, and then do nothing:
+#: those that follow their cause in a separate transaction. A timer of zero seconds is still a timer:
+#: it can be canceled, and like all other effects it is canceled with its execution.
 OUTLIVING = FOLLOWING - {"zero timer"}
 
 

@@ -266,7 +266,7 @@ class FileJournal:
     def _failed(self, commit: Commit, error: BaseException) -> None:
         self._is_writing = False
         self._undo(error)
-        # What was committed during the write was based on what is undone.
+        # Commits that came during the write are based on changes that are undone.
         for each in (commit, self._next):
             if each is not None:
                 each.outcome.set_exception(JournalError(self._failure))
