@@ -121,6 +121,27 @@ _ALWAYS_PRESENT = {
 botocore reads JSON that is cut off as an empty object, so checking the first member is enough.
 """
 
+_IN_EVERY_TASK = {
+    "poll_for_activity_task": (
+        ("activityId",),
+        ("activityType", "name"),
+        ("activityType", "version"),
+        ("workflowExecution", "workflowId"),
+        ("workflowExecution", "runId"),
+    ),
+    "poll_for_decision_task": (
+        ("events",),
+        ("workflowType", "name"),
+        ("workflowType", "version"),
+        ("workflowExecution", "workflowId"),
+        ("workflowExecution", "runId"),
+    ),
+}
+"""Operation: what its reply has if it has a task, as documented; workers rely on it.
+
+A proxy may answer with JSON that is whole and not the service's.
+"""
+
 
 def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
     """Call the service, and check that its reply is complete.
@@ -144,10 +165,23 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
             message = f"the reply to {operation} cannot be read: {type(error).__name__}: {error}"
             raise IncompleteReply(message) from error
         raise
+    if "taskToken" in reply:
+        for path in _IN_EVERY_TASK.get(operation, ()) if reply["taskToken"] else ():
+            if not _has(reply, path):
+                raise IncompleteReply(f"the task in the reply to {operation} has no {path[-1]}")
+        return reply
     member = _ALWAYS_PRESENT.get(operation)
-    if member is not None and member not in reply and "taskToken" not in reply:
+    if member is not None and member not in reply:
         raise IncompleteReply(f"the reply to {operation} is empty or cut off: it has no {member}")
     return reply
+
+
+def _has(reply: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(reply, dict) or name not in reply:
+            return False
+        reply = reply[name]
+    return True
 
 
 def _failed_to_read(error: Exception) -> bool:

@@ -40,9 +40,9 @@ class Outcome(NamedTuple):
 
 
 class RawInput(NamedTuple):
-    """An input that is sent as it is, in place of the arguments of ``run``."""
+    """An input that is sent as it is, in place of the arguments of ``run``; None for none."""
 
-    text: str
+    text: str | None
 
 
 def start(
@@ -97,7 +97,7 @@ def start(
     if isinstance(workflow, type) and workflow.flowy_type.guard:
         check(workflow)
     if len(args) == 1 and isinstance(args[0], RawInput):
-        text = args[0].text
+        text: str | None = args[0].text
     elif isinstance(workflow, type):
         text = encode_arguments(workflow, args, kwargs, payloads)
     else:
@@ -117,7 +117,7 @@ def start(
         "domain": _checks.text("domain", domain),
         "workflowId": _checks.text("workflow_id", workflow_id),
         "workflowType": {"name": name, "version": version},
-        "input": text,
+        **({} if text is None else {"input": text}),
         **options.members(options.WORKFLOW, given),
     }
     try:

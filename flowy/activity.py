@@ -57,7 +57,7 @@ LATER: Any = _Later()
 
 
 class ActivityContext:
-    """The task that an activity is run for.
+    """The activity task that an activity works on.
 
     An activity class finds it in ``self.context``. A function under ``@activity`` receives it as
     its first parameter if that is annotated with this class. Outside a worker, as in a test that
@@ -175,7 +175,8 @@ class ActivityContext:
 
         Raises:
             ActivityCanceled: the workflow asked for cancellation, and the command was ended.
-            NotAwaitedError: the activity timed out, or its execution ended, and so was the command.
+            NotAwaitedError: the activity timed out or its execution ended, and the command was
+                ended.
             subprocess.CalledProcessError: the exit status is not 0.
             ConfigurationError: the system has no process groups.
 

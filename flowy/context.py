@@ -1,7 +1,8 @@
-"""What a workflow can do in ``run`` besides calling its proxies.
+"""The methods of ``self`` in the ``run`` of a workflow, besides its proxies.
 
-All of it is repeatable. The time is that of the decision task. Random numbers and what was looked
-up outside are recorded in the history, in markers, so that a replay gets them from there.
+All of them are repeatable. The time is that of the decision task. Random numbers depend only on the
+execution. Values from outside the workflow are recorded in markers, so that a replay gets them from
+the history.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 
 class WorkflowContext:
-    """What ``self`` offers in ``run``, besides the proxies."""
+    """The methods and attributes of ``self`` in ``run``, besides the proxies."""
 
     _decider: Decider | None = None
 
@@ -190,7 +191,8 @@ class WorkflowContext:
     def cancel_requested(self) -> bool:
         """Whether the execution has been asked to cancel itself by now.
 
-        Where ``run`` waits, it learns of the request anyway, by `flowy.ExecutionCanceled`.
+        Where ``run`` waits, the request raises `flowy.ExecutionCanceled`; this attribute is for
+        code that does not wait.
         """
         return self._deciding.signals.cancel_requested
 

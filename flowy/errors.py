@@ -8,11 +8,11 @@ The tree::
     ├── StartError                the service refused to start an execution
     ├── SerializationError        a value cannot be sent, or a text cannot be read
     ├── HistoryError              the given events are not a complete history
-    ├── NonDeterminismError       the code makes other decisions than the history records
+    ├── NonDeterminismError       the code makes decisions that differ from the history
     ├── UnrepeatableError         the code does something that differs at each replay
     ├── DecisionRefusedError      the service refused to close the execution
     ├── UnknownExecutionError     no such execution exists, or none is open
-    ├── NotAwaitedError           an activity completed by token had already ended
+    ├── NotAwaitedError           an activity to complete by its token had already ended
     ├── ActivityCanceled          raised by an activity that stops because it was asked to
     ├── ExecutionCanceled         raised in ``run`` when the execution is asked to cancel itself
     └── TaskError                 a call that the workflow made ended without a result
@@ -54,11 +54,11 @@ class SerializationError(FlowyError):
 
 
 class HistoryError(FlowyError):
-    """The events given as a history are not one, or are incomplete."""
+    """The given events are not a history, or only a part of one."""
 
 
 class DecisionRefusedError(FlowyError):
-    """The service refused to close the execution, and not because new events had arrived."""
+    """The service refused to close the execution, for a reason other than new events."""
 
 
 class UnknownExecutionError(FlowyError):
@@ -110,10 +110,10 @@ class ExecutionCanceled(FlowyError):
 
 
 class NonDeterminismError(FlowyError):
-    """A workflow's code makes other decisions than the history of the execution records.
+    """A workflow's code makes decisions that differ from the history of the execution.
 
-    Nothing is sent to the service in that case: returning to the code that wrote the history
-    lets the execution continue.
+    The worker then sends nothing to the service: once the code that wrote the history is deployed
+    again, the execution continues.
 
     Args:
         difference: where history and code differ, the likely reason, and what to do.
@@ -148,7 +148,7 @@ class NonDeterminismError(FlowyError):
 class UnrepeatableError(FlowyError):
     """A workflow's code does something that differs, or is done again, at each replay.
 
-    The decision task is not answered, so the execution continues once the code is fixed.
+    The worker does not answer the decision task, so the execution continues once the code is fixed.
 
     Args:
         what: the operation, such as ``time.time()``.

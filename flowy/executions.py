@@ -1,7 +1,7 @@
 """Executions from outside: list them, get their histories, signal, cancel and terminate them.
 
-An execution is named by its workflow ID. If it has had several runs, the open one is meant, or else
-the one that was started last, unless a run ID is given as well.
+You name an execution by its workflow ID. If it has had several runs, and you give no run ID, the
+functions use the open run or, if none is open, the one that was started last.
 """
 
 from __future__ import annotations
@@ -144,9 +144,10 @@ def list_executions(
             them; or None for all.
         workflow_id: filters by workflow ID.
         type_name: filters by the name of the type.
-        type_version: filters by the version of the type; by default in all versions.
-        tag: filters by tag. The service applies only one filter, of workflow ID, tag, type name and
-            status the first that is given; the others are applied to what it returns.
+        type_version: filters by the version of the type; None for all versions.
+        tag: filters by tag. The service applies only one filter: the first that is given of
+            workflow ID, tag, type name and status. The others are applied to the executions that it
+            returns.
         since: the earliest start time; a datetime with a time zone.
         until: the latest start time; also with a time zone.
 

@@ -108,7 +108,7 @@ class Payloads:
         )
         raise SerializationError(
             f"the input of {owner} takes {length(text):,} characters as {self._language}, {name} "
-            f"alone {size:,}, and Amazon SWF carries {DATA_LIMIT:,}: give workers and starters "
+            f"alone {size:,}, and Amazon SWF accepts {DATA_LIMIT:,}: give workers and starters "
             "Payloads(store=…), or store the value elsewhere and pass its location"
         )
 
@@ -155,7 +155,7 @@ class Payloads:
             return self._kept(self._store, what, text)
         raise SerializationError(
             f"{what} takes {length(text):,} characters as {self._language}, and Amazon SWF "
-            f"carries {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
+            f"accepts {DATA_LIMIT:,}: give workers and starters Payloads(store=…), or store the "
             "value elsewhere and pass its location"
         )
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, Reply, SwfClient, call, fault_code
+from flowy._client import Execution, IncompleteReply, Reply, SwfClient, call, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
@@ -187,7 +187,6 @@ class ActivityWorker(Worker):
                 return HeartbeatReply(missed=True)
             if not is_transient(error):
                 raise
-            # The next one may get through before the time-out.
             # The next one may arrive; the work is worth more than a heartbeat.
             logger.warning("%s: a heartbeat was lost: %s", _place(task), error)
             return HeartbeatReply()
@@ -227,11 +226,11 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
 class WorkflowWorker(Worker):
     """Works on decision tasks.
 
-    If the code of a workflow makes other decisions than its history records, the task is not
-    answered: it times out and is scheduled again, until a worker with the right code takes it. The
-    same holds for tasks of a workflow whose code is not repeatable. If the worker does not know the
-    type of an execution, it fails the execution; so all workers on a task list must know all its
-    types.
+    If the code of a workflow makes decisions that differ from the history, the worker does not
+    answer the task: it times out and is scheduled again, until a worker with the right code takes
+    it. The same holds for tasks of a workflow whose code is not repeatable. A worker fails an
+    execution whose type it does not know, so all workers on a task list must know all types whose
+    tasks arrive there.
 
     Args:
         client: an SWF client.
@@ -351,9 +350,13 @@ class WorkflowWorker(Worker):
     def _events(self, page: Reply) -> list[Any]:
         """Return all events of a task. The answer uses the first page's token, as recorded."""
         events: list[Any] = page["events"]
-        while page.get("nextPageToken"):
-            request = {**self._poll_request, "nextPageToken": page["nextPageToken"]}
+        while token := page.get("nextPageToken"):
+            request = {**self._poll_request, "nextPageToken": token}
             page = self._call_with_retries("poll_for_decision_task", self.task_list, request)
+            if page.get("nextPageToken") == token:
+                raise IncompleteReply(
+                    "the pages of the history do not end: one names itself as next"
+                )
             events = events + page["events"]
         return events
 

@@ -15,7 +15,13 @@ def main() -> None:
     try:
         from flowy_sim._cli import cli
 
+        if None in (sys.stdin, sys.stdout, sys.stderr):
+            from flowy._cli.common import open_missing_streams
+
+            open_missing_streams()
         cli(prog_name="flowy-sim")
+    except KeyboardInterrupt:  # While it was being imported.
+        sys.exit(130)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("click", "rich"):

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -64,22 +63,15 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def healthy(variables: dict[str, str]) -> bool:
     command = json.loads(instruction("HEALTHCHECK").partition("CMD ")[2])
     return subprocess.run(command, env=variables, check=False, capture_output=True).returncode == 0
 
 
 def test_the_services_of_compose_work_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
     assert len(STEPS) == 2
-    port = free_port()
     assert SERVER["environment"]["FLOWY_SIM_CONTROL_TOKEN"].startswith(
         "${FLOWY_SIM_CONTROL_TOKEN:?"
     )

@@ -7,6 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from flowy_sim.faults import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +71,7 @@ def below(name: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_imports_follow_the_arrows_of_the_diagram() -> None:
     assert {(own, other) for own, other in imports() if other not in below(own)} == set()
 

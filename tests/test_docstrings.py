@@ -38,6 +38,7 @@ def test_the_layout_of_a_package_lists_all_its_packages_and_public_modules(packa
     assert listed >= modules | packages
 
 
+@pytest.mark.slow
 def test_the_docstring_of_a_constant_follows_it_directly() -> None:
     detached = [
         f"{path.relative_to(ROOT)}:{after.lineno}"

@@ -40,6 +40,7 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
+@pytest.mark.slow
 def test_no_two_classes_share_a_name() -> None:
     homes: dict[str, list[str]] = {}
     for package in ("flowy", "flowy_sim"):

@@ -189,6 +189,7 @@ def shown(picture: str) -> str:
     return "".join(re.findall(r">([^<]+)</text>", picture)).replace("&#160;", "").replace("\n", "")
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_terminal_shows_what_the_command_prints() -> None:
     taken = terminal.PICTURE.read_text(encoding="utf-8")
     assert "Filedas/home/you" in shown(taken)

@@ -152,7 +152,7 @@ class BoundLambda(BoundProxy[[object], Result[Any]]):
 
 
 class ChildResult(Result[R]):
-    """The result of a child workflow, through which it can be signaled meanwhile."""
+    """The result of a child workflow, which can also send signals to the child."""
 
     __slots__ = ("_child",)
 

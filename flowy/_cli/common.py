@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -42,6 +44,10 @@ class Constant(click.Choice[str]):
 
 CHILD_POLICY = Constant(CHILD_POLICIES)
 
+_STDERR = 2
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF)
+"""Why output cannot be written; a closed pipe is no error."""
+
 INTERRUPTED = 130
 """The exit status of a program that was ended by Ctrl-C."""
 
@@ -62,7 +68,14 @@ _SHOWN = 80
 
 
 class Commands(click.Group):
-    """A group of commands that all end in the same way on Ctrl-C."""
+    """A group of commands that all end in the same way: on Ctrl-C, or if output is not taken."""
+
+    def main(self, *arguments: Any, **others: Any) -> Any:
+        """Run the command line."""
+        try:
+            return super().main(*arguments, **others)
+        except OSError as error:
+            end_if_output_failed(error)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
@@ -89,6 +102,33 @@ def interrupted(context: click.Context) -> NoReturn:
     """End the program as after Ctrl-C: with a message, and status 130."""
     click.echo("Interrupted.", err=True)
     context.exit(INTERRUPTED)
+
+
+def end_if_output_failed(error: OSError) -> NoReturn:
+    """End the program with a message if its output cannot be written; raise any other error."""
+    if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+        raise error
+    # What is still to be written would fail once more when Python ends.
+    sys.stdout = _nowhere("w")
+    sys.exit(f"Error: The output cannot be written: {error.strerror}.")
+
+
+def open_missing_streams() -> None:
+    """Let a program that was started with closed standard streams write to nowhere instead.
+
+    Otherwise the next file that it opens would take the place of one, and messages would be
+    written into that.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _nowhere("r" if name == "stdin" else "w"))
+
+
+def _nowhere(mode: str) -> Any:
+    return open(os.devnull, mode, encoding="utf-8")
 
 
 def connection(command: F) -> F:

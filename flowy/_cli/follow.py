@@ -267,5 +267,5 @@ class _GrowingTimeline:
             ascii=screen.options.ascii_only,
         )
         quiet = duration(round(time.monotonic() - self._news_at) * 1000)
-        words = f"{quiet} without news; Ctrl-C leaves the execution alone"
+        words = f"no news for {quiet}; Ctrl-C does not stop the execution"
         self._live.update(Group(drawn, "", Text(words, "dim")), refresh=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -155,25 +156,31 @@ def list_(
 
 
 def _write_csv(infos: Iterable[Reply]) -> None:
-    """Write executions exactly, with times as ISO 8601 text in UTC."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_CSV)
+    """Write executions, with times as ISO 8601 text in UTC; exactly, except to a terminal."""
+    shown: Callable[[object], object] = safe_text if sys.stdout.isatty() else lambda cell: cell
+    sys.stdout.write(_csv_line(_CSV))
     for info in infos:
         named = info["workflowType"]
         started, closed = info["startTimestamp"], info.get("closeTimestamp")
-        writer.writerow(
-            (
-                info["execution"]["workflowId"],
-                info["execution"]["runId"],
-                named["name"],
-                named["version"],
-                info.get("closeStatus", info["executionStatus"]),
-                started.astimezone(UTC).isoformat(),
-                closed.astimezone(UTC).isoformat() if closed else "",
-                (closed - started).total_seconds() if closed else "",
-                " ".join(info.get("tagList", ())),
-            )
+        row = (
+            info["execution"]["workflowId"],
+            info["execution"]["runId"],
+            named["name"],
+            named["version"],
+            info.get("closeStatus", info["executionStatus"]),
+            started.astimezone(UTC).isoformat(),
+            closed.astimezone(UTC).isoformat() if closed else "",
+            (closed - started).total_seconds() if closed else "",
+            " ".join(info.get("tagList", ())),
         )
+        sys.stdout.write(_csv_line(map(shown, row)))
+
+
+def _csv_line(cells: Iterable[object]) -> str:
+    line = io.StringIO(newline="")
+    # With another end of lines, the writer would not quote carriage returns.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _print_table(infos: Sequence[Reply]) -> None:

@@ -34,7 +34,7 @@ _SHOWN = 10
 def _on_several(command: F) -> F:
     """Add the options that choose the executions, and give the command an SWF client."""
     for option in (
-        click.option("-y", "--yes", is_flag=True, help="Act on several without a question."),
+        click.option("-y", "--yes", is_flag=True, help="Act on several executions without asking."),
         click.option("--tag", help="Act on all open executions with this tag."),
         type_option("Act on all open executions of this type, in all versions or in one."),
         click.option("--run-id", help="Run ID; by default that of the open run."),
@@ -130,7 +130,7 @@ def _confirm(question: str) -> None:
     except click.Abort:  # There is no one to answer.
         click.echo(err=True)
         raise click.ClickException(
-            "nothing was done; to act without a question, give --yes"
+            "nothing was done; to act without being asked, give --yes"
         ) from None
     if not agreed:
         click.echo("Nothing was done.", err=True)
@@ -161,8 +161,8 @@ def signal(
 ) -> None:
     """Send the signal NAME to the open execution WORKFLOW_ID.
 
-    With --type or --tag, leave out WORKFLOW_ID: all open executions that match get the signal.
-    VALUE is read as JSON if it is JSON, else as text.
+    With --type or --tag, leave out WORKFLOW_ID: the signal goes to all open executions that match.
+    VALUE is read as JSON, or as text if it isn't JSON.
     """
     by_id = of_type is None and tag is None
     ids, (name, *values) = (words[:1], words[1:] or ("",)) if by_id else ((), words)
@@ -256,7 +256,7 @@ def terminate(
 ) -> None:
     """Close open executions at once: those named, or all that match --type and --tag.
 
-    They cannot clean up; to let them, use `flowy cancel`.
+    The executions cannot clean up; to let them clean up, use 'flowy cancel' instead.
     """
 
     def close(workflow_id: str, run_id: str | None) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     **examples(
         "flowy show --domain photos lake",
         "flowy show --domain photos lake --follow",
-        "flowy show --domain shop order-42 --code shop    for which signals it waits",
+        "flowy show --domain shop order-42 --code shop    with awaited signals",
         "flowy show --domain photos lake --report lake.html",
     ),
 )
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     "--report",
     metavar="FILE",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write a page to, with the timeline and all events: HTML without other files.",
+    help="HTML file to write, a page with the timeline and all events that needs no other file.",
 )
 @click.option("--redact", is_flag=True, help="Leave inputs, results and details out of the page.")
 @click.option(
     "--follow",
     "followed",
     is_flag=True,
-    help="Show live progress until it is closed. The exit status is 1 unless it completed.",
+    help="Show progress until the execution is closed. The exit status is 1 unless it completed.",
 )
 @click.option(
     "--code",
@@ -77,11 +77,11 @@ def show(
 ) -> None:
     """Show the execution WORKFLOW_ID: its input, its timeline, and its outcome.
 
-    Of an open execution, also show what it waits for, and until when: tasks with their task lists
-    and since when no worker has taken them, timers, and children.
+    If the execution is open, also show the tasks, timers and children that it waits for: since when
+    no worker has taken a task, and until when each wait lasts.
 
-    With --json: the reply of DescribeWorkflowExecution, with ``input``, ``result``, ``reason`` and
-    ``details`` where they exist, and with ``waits`` if it is open.
+    With --json, print the reply of DescribeWorkflowExecution, with 'input', 'result', 'reason' and
+    'details' if they exist, and with 'waits' if the execution is open.
     """
     if redact and report is None:
         raise click.UsageError("--redact is for the page of --report; add --report FILE.")
@@ -90,8 +90,9 @@ def show(
     status = 0
     if followed:
         execution, status = follow(client, domain, execution, quiet=in_json)
+    payloads = Payloads(store=store)
     show_execution(
-        client, domain, execution, Payloads(store=store), packages, in_json, report, redact=redact
+        client, domain, execution, payloads, packages, report, in_json=in_json, redact=redact
     )
     raise click.exceptions.Exit(status)
 
@@ -102,9 +103,9 @@ def show_execution(
     execution: Execution,
     payloads: Payloads,
     packages: tuple[str, ...] = (),
-    in_json: bool = False,
     report: Path | None = None,
     *,
+    in_json: bool,
     redact: bool = False,
 ) -> None:
     """Show an execution.
@@ -136,7 +137,7 @@ def show_execution(
     _print_facts(info, described["openCounts"], events, texts)
     _print_timeline(events, awaited)
     if waits:
-        click.echo("\nIt waits (times in UTC):")
+        click.echo("\nIt waits for (times in UTC):")
     for wait in waits:
         click.echo(f"- {safe_lines(wait.until)}")
 
@@ -291,11 +292,10 @@ def history(
 ) -> None:
     """Show the history of the execution WORKFLOW_ID, one line for each event.
 
-    A line has the time in UTC, the type of the event, what it is about, such as the activity of a
-    completion, and its most important details. On a terminal, it is cut at the margin.
+    Each line shows the time in UTC, the type of the event, the activity, timer or other call that
+    it belongs to, and its most important details. On a terminal, long lines are cut off.
 
-    As JSON, on standard output or in a file, it can be read by flowy.replay.replay and flowy-sim
-    replay.
+    flowy.replay.replay and flowy-sim replay can read the history that --output or --json writes.
     """
     if follow and (output is not None or in_json):
         raise click.UsageError("--follow shows lines; leave --output and --json out.")

@@ -79,33 +79,33 @@ def register_domain(client: SwfClient, name: str, retention: int, in_json: bool)
     ),
 )
 @click.option("--workflow-id", help="Workflow ID of the execution; random by default.")
-@click.option(
-    "--input", "text", metavar="TEXT", help="Input of a type by NAME:VERSION, sent as it is."
-)
+@click.option("--input", "text", metavar="TEXT", help="Input for NAME:VERSION, sent unchanged.")
 @click.option(
     "--wait",
     is_flag=True,
-    help="Show progress until it is closed, and its outcome. The exit status is 1 unless it "
-    "completed.",
+    help="Show progress until the execution is closed, then its outcome. The exit status is 1 "
+    "unless it completed.",
 )
 @click.option("--task-list", help="Task list of its decision tasks; by default the registered one.")
 @click.option(
     "--tag",
     "tags",
     multiple=True,
-    help="Tag by which it can be listed; can be given up to five times.",
+    help="Tag by which to list the execution; can be given up to five times.",
 )
 @click.option(
     "--priority", type=int, help="Priority of its decision tasks; higher ones come first."
 )
-@click.option("--execution-start-to-close", type=int, help="Maximum duration, in seconds.")
-@click.option("--task-start-to-close", type=int, help="Maximum time for a decision, in seconds.")
+@click.option(
+    "--execution-start-to-close", type=int, help="Number of seconds that the execution may take."
+)
+@click.option("--task-start-to-close", type=int, help="Number of seconds that a decision may take.")
 @click.option(
     "--child-policy",
     type=CHILD_POLICY,
-    help="Policy for its open children when it ends.",
+    help="Policy for open children when the execution ends.",
 )
-@click.option("--lambda-role", help="IAM role for Lambda functions.")
+@click.option("--lambda-role", help="IAM role with which Lambda functions are called.")
 @click.argument("workflow", metavar="MODULE:CLASS|NAME:VERSION")
 @click.argument("arguments", metavar="[ARGUMENT]...", nargs=-1)
 @with_store
@@ -128,8 +128,8 @@ def start(
 ) -> None:
     """Start an execution of a workflow: a class, or a type whose code is elsewhere.
 
-    Each ARGUMENT is read as JSON if it is JSON, else as text. They are sent in flowy's form; what
-    a decider without flowy expects is given by --input.
+    Each ARGUMENT is read as JSON, or as text if it isn't JSON. Arguments are sent in the format of
+    flowy's workflows; for a decider that does not use flowy, give the input with --input.
     """
     if text is not None and arguments:
         raise click.UsageError("Give either arguments or --input.")

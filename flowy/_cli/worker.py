@@ -145,11 +145,12 @@ def worker(
 ) -> None:
     """Run the activities and workflows of packages or modules until SIGINT or SIGTERM.
 
-    Types that the domain does not know are registered. If a type is registered with other
-    defaults, no worker starts. If the service cannot be reached, the command waits for it.
+    The command registers types that the domain does not have yet. If a type is registered with
+    other defaults, the command ends with an error. If the service cannot be reached, the command
+    waits for it.
 
-    On a signal, each worker first finishes its current poll, which takes up to 60 seconds, and its
-    task. A second signal ends all of them at once.
+    On SIGINT or SIGTERM, each worker first finishes its current poll, which takes up to 60 seconds,
+    and its task. A second signal ends all workers at once.
     """
     set_up_logging()
     worker_set = WorkerSet(

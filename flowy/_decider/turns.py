@@ -83,6 +83,7 @@ class Turns:
         following = self._history.turns
         if not following and pauses and self._current is not None and self._pause is not None:
             self._pause()
+        # Only after the pause does the history record what this turn has decided.
         self.match()
         if not following:
             return None

@@ -16,11 +16,10 @@ import ast
 import builtins
 import collections
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
-Meaning = Callable[[ast.expr], object]
-"""Returns the object that an expression refers to, if it is known; else None."""
+from flowy._determinism.source_names import Meaning
 
 _HARMLESS = (sorted, set, frozenset, len, any, all, sum)
 """What gives the same, in whatever order its argument comes."""

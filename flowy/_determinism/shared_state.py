@@ -15,11 +15,10 @@ import ast
 import bisect
 import heapq
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType, SimpleNamespace
 
-Meaning = Callable[[ast.expr], object]
-"""Returns the object that an expression refers to, if it is known and shared; else None."""
+from flowy._determinism.source_names import Meaning
 
 _COLLECTIONS = (list, dict, set, bytearray, ChainMap, Counter, OrderedDict, UserDict, UserList)
 _NESTED = (*_COLLECTIONS, defaultdict, deque)

@@ -13,9 +13,12 @@ import functools
 import inspect
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
+
+Meaning = Callable[[ast.expr], object]
+"""Returns the object that an expression refers to; None if that is unknown or no matter."""
 
 
 def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:

@@ -47,7 +47,7 @@ class Mismatch(ValueError):
         self.path = ""
 
 
-def hints_of(cls: type, strict: bool = True) -> Hints:
+def hints_of(cls: type, strict: bool) -> Hints:
     """Read the type hints of a class's ``run``.
 
     Args:

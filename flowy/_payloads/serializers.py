@@ -1,7 +1,8 @@
-"""Values as text: JSON, or an object of the author's, also for values that contain results.
+"""Serializers: values as text, in JSON or as an object of the author's writes them.
 
-Values that JSON has no type for are written as `to_json` says. On the way back, a type hint tells
-what they were (`flowy._payloads.hints`); without a hint they stay as JSON has them.
+`to_json` writes values that JSON has no type for. When a value is read, its type hint says which
+type it had (`flowy._payloads.hints`); without a hint, it stays as JSON represents it. A value may
+contain results of calls.
 
 ===================================  ==========================================
 hint                                 in JSON
@@ -93,7 +94,7 @@ def to_json(value: Any) -> Any:
             return form.write(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"JSON has no type for {type(value).__name__}")
 
 
 def _json_encoder(default: Converter) -> Encode:
@@ -150,13 +151,48 @@ class Serializer(Protocol):
     """Turns values into text and text into values, with two methods.
 
     The same value must always become the same text; otherwise a replay reports a difference.
+
+    Example:
+        ::
+
+            class Pickled:
+                def dumps(self, value):
+                    return b64encode(pickle.dumps(value)).decode()
+
+                def loads(self, text):
+                    return pickle.loads(b64decode(text))
+
+            worker = ActivityWorker(client, "photos", "old", [shout], payloads=Payloads(Pickled()))
     """
 
     def dumps(self, value: Any) -> str:
-        """Return a value as text; raise any exception if that is impossible."""
+        """Turn a value into text.
+
+        Args:
+            value: arguments, as a list of a list and a dictionary; or a result or the value of a
+                signal.
+
+        Returns:
+            The text.
+
+        Raises:
+            Exception: of any class, if the value has no text. flowy reports it as a
+                `SerializationError`.
+        """
 
     def loads(self, text: str) -> Any:
-        """Return the value of a text; raise any exception if it is not one of this serializer's."""
+        """Turn a text into a value.
+
+        Args:
+            text: a text that `dumps` returned, in this process or another one.
+
+        Returns:
+            The value.
+
+        Raises:
+            Exception: of any class, if the text does not come from this serializer. flowy reports
+                it as a `SerializationError`.
+        """
 
 
 class Json:

@@ -24,13 +24,47 @@ _REFERENCE = re.compile(r"flowy:stored:([0-9a-f]{64}):\d+")
 
 
 class Store(Protocol):
-    """A place for long values, with two methods."""
+    """A place for long values, with two methods.
+
+    Example:
+        ::
+
+            class RedisStore:
+                def put(self, key, data):
+                    redis.set(key, data)
+
+                def get(self, key):
+                    return redis.get(key)
+
+            payloads = Payloads(store=RedisStore())
+    """
 
     def put(self, key: str, data: bytes) -> None:
-        """Store data under a key; the data of a key never changes."""
+        """Store data under a key.
+
+        Args:
+            key: the SHA-256 digest of the data, 64 hexadecimal digits. The same key always has the
+                same data, so it may be stored several times.
+            data: the value as text in UTF-8.
+
+        Raises:
+            Exception: of any class, if the data cannot be stored. flowy reports it as a
+                `SerializationError`.
+        """
 
     def get(self, key: str) -> bytes:
-        """Return the data of a key; raise any exception if there is none."""
+        """Return the data that was stored under a key.
+
+        Args:
+            key: the key.
+
+        Returns:
+            The data.
+
+        Raises:
+            Exception: of any class, if there is no such data. flowy reports it as a
+                `SerializationError`.
+        """
 
 
 class FolderStore:
@@ -47,9 +81,16 @@ class FolderStore:
         self._folder = Path(folder).absolute()
 
     def put(self, key: str, data: bytes) -> None:
-        """Store data under a key; the file appears only once it is complete.
+        """Store data in the file of a key, which appears only once it is complete.
 
         A file that a crash or a full disk left with other content is replaced.
+
+        Args:
+            key: the name of the file.
+            data: its content.
+
+        Raises:
+            OSError: the file cannot be written.
         """
         path = self._folder / key
         if _holds(path, data):
@@ -70,7 +111,14 @@ class FolderStore:
             raise
 
     def get(self, key: str) -> bytes:
-        """Return the data of a key."""
+        """Return the content of the file of a key.
+
+        Args:
+            key: the name of the file.
+
+        Raises:
+            OSError: there is no such file, or it cannot be read.
+        """
         return (self._folder / key).read_bytes()
 
     def __str__(self) -> str:
@@ -103,11 +151,26 @@ class S3Store:
         self._client = client
 
     def put(self, key: str, data: bytes) -> None:
-        """Store data under a key."""
+        """Store data as the object of a key.
+
+        Args:
+            key: the end of the object's key, after the prefix.
+            data: its content.
+
+        Raises:
+            botocore.exceptions.ClientError: S3 refuses it.
+        """
         self._s3().put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
 
     def get(self, key: str) -> bytes:
-        """Return the data of a key."""
+        """Return the content of the object of a key.
+
+        Args:
+            key: the end of the object's key, after the prefix.
+
+        Raises:
+            botocore.exceptions.ClientError: there is no such object, or S3 refuses access.
+        """
         reply = self._s3().get_object(Bucket=self._bucket, Key=self._prefix + key)
         data: bytes = reply["Body"].read()
         return data
@@ -145,7 +208,7 @@ def store_at(location: str | os.PathLike[str]) -> Store:
 
 
 def keep(store: Store, what: str, text: str) -> str:
-    """Store a text.
+    """Put a text into a store.
 
     Args:
         store: the store.
@@ -153,7 +216,7 @@ def keep(store: Store, what: str, text: str) -> str:
         text: the text; JSON with everything beyond ASCII escaped, or any other text.
 
     Returns:
-        A reference to it.
+        A reference to the text.
 
     Raises:
         SerializationError: the store fails.

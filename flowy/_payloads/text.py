@@ -107,7 +107,7 @@ def reason_and_details(error: BaseException) -> tuple[str, str]:
     message = error_message(error)
     if not isinstance(error, FlowyError):
         message = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    details = _remote_details(error) or _traceback(error)
+    details = _remote_details(error) or _shown_traceback(error)
     return cut(message, REASON_LIMIT), cut(details, DATA_LIMIT, keep_end=0.75)
 
 
@@ -115,7 +115,9 @@ def error_message(error: BaseException) -> str:
     """Return the message of an exception, even if showing it raises another one."""
     try:
         return str(error)
-    except Exception:
+    except BaseException as problem:
+        if not ends_task(problem):
+            raise
         return "its message cannot be shown"
 
 
@@ -124,6 +126,16 @@ def _remote_details(error: BaseException | None) -> str:
     while isinstance(error, DependencyFailed) and error.__cause__ is not None:
         error = error.__cause__
     return error.details if isinstance(error, TaskError) else ""
+
+
+def _shown_traceback(error: BaseException) -> str:
+    """Return the traceback of an exception, even if showing it raises another one."""
+    try:
+        return _traceback(error)
+    except BaseException as problem:
+        if not ends_task(problem):
+            raise
+        return f"Its traceback cannot be shown ({type(problem).__name__})."
 
 
 def _traceback(error: BaseException) -> str:
@@ -144,15 +156,17 @@ def _traceback(error: BaseException) -> str:
     return "".join(told.format())
 
 
-def _leave_out_flowy(told: traceback.TracebackException | None) -> None:
+def _leave_out_flowy(told: traceback.TracebackException) -> None:
     """Remove flowy's frames from the traceback of an exception, and of those that caused it."""
-    if told is None:
-        return
-    frames = [each for each in told.stack if not _OURS.match(each.filename)]
-    if frames:
-        told.stack = traceback.StackSummary.from_list(frames)
-    _leave_out_flowy(told.__cause__)
-    _leave_out_flowy(told.__context__)
+    left: list[traceback.TracebackException | None] = [told]
+    while left:  # Not recursive: a loop that chains its errors makes thousands of them.
+        each = left.pop()
+        if each is None:
+            continue
+        frames = [frame for frame in each.stack if not _OURS.match(frame.filename)]
+        if frames:
+            each.stack = traceback.StackSummary.from_list(frames)
+        left += (each.__cause__, each.__context__)
 
 
 def _from_author(error: BaseException | None) -> TracebackType | None:

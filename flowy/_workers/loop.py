@@ -10,7 +10,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 from flowy import _checks
-from flowy._client import Reply, SwfClient, call, fault_code
+from flowy._client import Reply, SwfClient, call, fault_code, fault_message
+from flowy._payloads.text import error_message
 from flowy._safe_text import safe_logger
 from flowy._workers.registration import Type, register
 from flowy.errors import ConfigurationError
@@ -187,19 +188,21 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
             each; a second signal ends the process at once. Only in the main thread.
 
     Raises:
-        Exception: the first error that a worker ended with.
+        BaseException: the first error that a worker ended with.
     """
     with _stopped_by_signals(workers) if handle_signals else nullcontext():
         if len(workers) == 1:
             workers[0].loop()
             return
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
 
         def work(worker: Worker) -> None:
             try:
                 worker.loop()
-            except Exception as error:
-                logger.error("the worker on %s ended: %s", worker.task_list, error)
+            except BaseException as error:
+                # One that is no Exception would otherwise end only this thread, without a word.
+                said = error_message(error) or type(error).__name__
+                logger.error("the worker on %s ended: %s", worker.task_list, said)
                 errors.append(error)
                 for other in workers:
                     other.stop()
@@ -287,6 +290,10 @@ _TRANSIENT_FAULTS = frozenset(
 """Faults that a later try may not meet."""
 
 
+_SKEWED = ("Signature expired", "Signature not yet current")
+"""How the message of InvalidSignatureException begins if a clock is wrong, which is set right."""
+
+
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """Statuses below 500 by which a proxy refuses a request for now, whatever the code is."""
 
@@ -308,6 +315,8 @@ def is_transient(error: Exception) -> bool:
     code = fault_code(error)
     if code is not None:
         status = _status(error)
+        if code == "InvalidSignatureException" and fault_message(error).startswith(_SKEWED):
+            return True
         return code in _TRANSIENT_FAULTS or status in _TRANSIENT_STATUSES or status >= 500
     if isinstance(error, OSError):
         return not isinstance(error, _FILE_ERRORS)

@@ -32,6 +32,15 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
 class InterruptibleGroup(click.Group):
     """A group of commands that end in the same way as those of ``flowy``."""
 
+    def main(self, *arguments: Any, **others: Any) -> Any:
+        """Run the command line."""
+        try:
+            return super().main(*arguments, **others)
+        except OSError as error:
+            from flowy._cli.common import end_if_output_failed
+
+            end_if_output_failed(error)
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command."""
         try:
@@ -48,15 +57,15 @@ class InterruptibleGroup(click.Group):
 
 _EXAMPLES = """\b
 Examples:
-  flowy-sim run                   the tutorial's image workflow, on a sample
-  flowy-sim run photo.jpg         the same with your own photo
-  flowy-sim run shop:Order 42     your own workflow
-  flowy-sim explore shop:Order 42 which orders and faults break it?
-  flowy-sim replay shop hists/    does the code make the same decisions?
+  flowy-sim run                   run the tutorial's workflow on a sample
+  flowy-sim run photo.jpg         run it on your own photo
+  flowy-sim run shop:Order 42     run your own workflow
+  flowy-sim explore shop:Order 42 find orders and faults that break it
+  flowy-sim replay shop hists/    does the code still make the same decisions?
   flowy-sim verify history.json   does the simulator write the same history?
-  flowy-sim serve                 an endpoint for clients in any language
-  flowy-sim console --db swf.db   what is in a file of 'serve', in a browser
-  flowy-sim snapshot --db swf.db  everything in a file, or a part of it"""
+  flowy-sim serve                 serve clients in any language
+  flowy-sim console --db swf.db   show a file of 'serve --db' in a browser
+  flowy-sim snapshot --db swf.db  copy a file while a server uses it"""
 
 
 @click.group(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowy_sim._cli.options import Number, code, host, port, region_option
+from flowy_sim._cli.server_process import listener_at
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ Examples:
     show_default=True,
     metavar="N",
     type=Number(0.01, 100),
-    help="Number of requests to the service per second, at most.",
+    help="Maximum number of requests to the service per second.",
 )
 @code
 @host
@@ -54,12 +55,12 @@ def console(
     host: str,
     port: int,
 ) -> None:
-    """Show a file of 'serve --db', or Amazon SWF itself, in a browser; nothing is changed.
+    """Show a file of 'serve --db', or Amazon SWF itself, in a browser, and change nothing.
 
-    'flowy-sim serve' shows its own simulations at its address. Of a file, the pages show what was
-    in it when the command started. Of Amazon SWF, they show one domain with nothing but its own
-    operations. Requests are few, because the account's rates are shared with production: at most
-    one a second by default, and none while no page is open.
+    With --db, the pages show the contents of the file when the command started. With --aws, they
+    show one domain, for which the command makes nothing but queries: by default at most one a
+    second, because production shares the account's request rates, and none while no page is open.
+    A running 'flowy-sim serve' needs no such command: it shows its simulations at its own address.
 
     Only browsers on this machine see the pages.
     """
@@ -70,7 +71,7 @@ def console(
     if db is not None and any(each is not None for each in (domain, region, endpoint_url)):
         raise click.UsageError("--domain, --region and --endpoint-url are for --aws.")
     try:
-        from flowy_sim._server.server import Server, listen, url_of
+        from flowy_sim._server.server import Server, url_of
         from flowy_sim._server.settings import ServerSettings
         from flowy_sim._storage.files import FileInUseError, FileRefusedError
     except ModuleNotFoundError as error:
@@ -85,12 +86,7 @@ def console(
         )
     else:
         open_journal, make_pages = _file(db, packages)
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from error
+    listener = listener_at(host, port)
     server = Server(listener, ServerSettings(), open_journal, (), 1, make_pages)
     # Time does not pass in what is only shown.
     server.simulations.close()

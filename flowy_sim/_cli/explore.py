@@ -150,27 +150,27 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @click.option(
     "--corpus",
     metavar="FOLDER",
-    help="Folder that keeps what is worth trying first and what was not tried, to go on from there "
-    "next time.",
+    help="Folder to keep the runs to repeat first and the space left to try, from which the next "
+    "exploration continues.",
 )
 @click.option(
     "--merge",
     is_flag=True,
-    help="Merge the reports of shards, which --json has written. The arguments are their files.",
+    help="Merge the reports of shards; the arguments are files that --json has written.",
 )
 @click.option(
     "--story",
     type=click.Choice(["short", "full"]),
     default="short",
     show_default=True,
-    help="How much to tell of the run that fails.",
+    help="Whether to show some or all lines of what happened in the failing run.",
 )
 @click.option(
     "--write-test",
     "test_file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write a test to that repeats the run that fails, without exploring.",
+    help="File for a test that repeats the failing run without exploring.",
 )
 @options.report("about what was found, tried and covered")
 @options.redact
@@ -182,14 +182,14 @@ def _fault_names(_context: click.Context, _option: click.Parameter, incomplete: 
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the samples of a large space."
 )
-@click.option("--choices", help="Choices of the only run to make, from the report of a failure.")
+@click.option("--choices", help="Choices of a single run to make, as a failure reports them.")
 @options.as_json
 def explore(words: tuple[str, ...], **given: Any) -> None:
     """Run a workflow in many orders and under many faults, until it fails.
 
     WORKFLOW is module:Class, as for flowy-sim run. Its activities are stubbed and return the
-    simplest value of their type. Failures are: it gets stuck, it is not deterministic, it never
-    ends, or it violates an invariant. WORKFLOW may also be module:function, a test that receives
+    simplest value of their type. A run fails if the workflow gets stuck, is not deterministic,
+    never ends, or violates an invariant. WORKFLOW may also be module:function, a test that receives
     a runner (see docs/exploring.md). Without arguments, the tutorial's workflow is explored.
 
     The report shows the shortest run that fails in the same way, and the command that repeats it.

@@ -103,10 +103,10 @@ def history(
 ) -> None:
     """Record the histories of executions, each in a file.
 
-    Check them with 'flowy-sim verify' (does the simulator write the same histories?) and
-    'flowy-sim replay' (does the current code make the same decisions?). Nothing is changed at the
-    service. The command can be repeated: closed executions are read only once. The files contain
-    inputs and results, as the histories do.
+    Check the files with 'flowy-sim verify' (does the simulator write the same histories?) and
+    'flowy-sim replay' (does the current code make the same decisions?). The command changes nothing
+    at the service. If you repeat it, it reads only executions that are new or were open. The files
+    contain the inputs and results of the executions.
     """
     if from_aws == (endpoint_url is not None):
         raise click.UsageError("Give either --from-aws or --endpoint-url.")

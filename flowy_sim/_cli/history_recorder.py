@@ -20,7 +20,7 @@ from flowy import executions
 from flowy._client import Execution, SwfClient, fault_code
 from flowy._workers.loop import Backoff, is_transient
 from flowy.errors import UnknownExecutionError
-from flowy_sim._simulation.clock import from_milliseconds
+from flowy_sim._simulation.clock import from_milliseconds, to_milliseconds
 from flowy_sim._storage.files import write_complete
 
 #: The number of refusals in a row after which no call is repeated.
@@ -174,4 +174,4 @@ def _instant(value: object) -> str:
     if not isinstance(value, datetime):
         raise TypeError(f"{value!r} cannot be written as JSON")
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return from_milliseconds(round(aware.timestamp() * 1000)).isoformat(timespec="milliseconds")
+    return from_milliseconds(to_milliseconds(aware)).isoformat(timespec="milliseconds")

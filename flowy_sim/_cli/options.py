@@ -32,6 +32,12 @@ activities = click.option(
     help="Another module with activities; can be given several times.",
 )
 
+decider = click.option(
+    "--decider",
+    metavar="MODULE:NAME",
+    help="Decider that polls by itself, instead of a workflow.",
+)
+
 histories = click.argument(
     "paths",
     metavar="FILE-or-FOLDER...",
@@ -45,7 +51,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 freeze = click.option(
     "--freeze",
     is_flag=True,
-    help="Let the code see the simulated time in datetime.now and time.time, by freezegun.",
+    help="Let datetime.now and time.time return the simulated time, with freezegun.",
 )
 
 
@@ -91,8 +97,8 @@ code = click.option(
     metavar="PACKAGE",
     multiple=True,
     callback=lambda _context, _option, packages: _importable(packages),
-    help="Package with the classes of workflows, to show the signals that they "
-    "wait for; can be given several times.",
+    help="Package with workflow classes, to show the signals that executions wait "
+    "for; can be given several times.",
 )
 
 

@@ -106,7 +106,7 @@ def check_packages(*, loops: bool, freeze: bool) -> None:
         click.ClickException: greenlet or freezegun is missing.
     """
     from flowy_sim.testing._loop_pools import check_greenlet
-    from flowy_sim.testing._time import freezegun
+    from flowy_sim.testing._turn_loop import freezegun
 
     try:
         if loops:
@@ -160,7 +160,7 @@ _OPTIONS = [
         "--cancel",
         "cancel",
         metavar="@SECONDS",
-        help="Simulated seconds after which the cancellation is requested.",
+        help="Number of simulated seconds after which to request the cancellation.",
     ),
 ]
 

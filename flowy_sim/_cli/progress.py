@@ -92,7 +92,7 @@ class ExplorationProgress:
         )
 
 
-class _Ended(NamedTuple):
+class _EndedTask(NamedTuple):
     label: str
     outcome: str
     seconds: float
@@ -113,7 +113,7 @@ class RunProgress:
         self._lock = threading.Lock()
         self._labels: dict[_TaskKey, str] = {}
         self._running: dict[_TaskKey, float] = {}
-        self._ended: deque[_Ended] = deque(maxlen=_SHOWN)
+        self._ended: deque[_EndedTask] = deque(maxlen=_SHOWN)
         self._count = 0
         self._spinner = Spinner("line" if ascii_only else "dots")
         self._done, self._undone = ("+", "x") if ascii_only else ("✓", "✗")
@@ -146,7 +146,7 @@ class RunProgress:
         label, began = self._labels.pop(key, ""), self._running.pop(key, None)
         if began is not None:
             self._count += 1
-            self._ended.append(_Ended(label, outcome, time.monotonic() - began))
+            self._ended.append(_EndedTask(label, outcome, time.monotonic() - began))
 
     def _draw(self) -> Table:
         """Draw the present state."""

@@ -37,11 +37,7 @@ The exit status is 0 only if at least one history was replayed, and none failed.
     short_help="Replay recorded histories with the current code.", epilog=_REPLAY_EXAMPLES
 )
 @click.argument("words", metavar="[WORKFLOW] FILE-or-FOLDER...", nargs=-1, required=True)
-@click.option(
-    "--decider",
-    metavar="MODULE:NAME",
-    help="Decider that polls by itself, to be replayed instead of a workflow.",
-)
+@options.decider
 @click.option(
     "--ignore",
     metavar="MEMBER",
@@ -76,12 +72,12 @@ def replay(
     execution in JSON, as the AWS CLI prints it; it can contain several pages. A FOLDER contains
     such files. Histories of other workflows are skipped.
 
-    Executions that are open during a deployment continue with the new code. If it makes other
-    decisions than their histories show, they get stuck. Each history is replayed as far as each
-    of its decision tasks. The command fails if there is a difference, and shows it in full.
+    Executions that are open during a deployment continue with the new code. If the code makes
+    decisions that differ from their histories, they get stuck. Each history is replayed up to each
+    of its decision tasks. If there is a difference, the command shows it in full and fails.
 
-    With --decider, leave WORKFLOW out. The decider, a function or class that polls with an SWF
-    client, gets each decision task of a history in answer to its polls.
+    With --decider, leave WORKFLOW out. The decider is a function or class that polls with an SWF
+    client; its polls return each decision task of a history.
     """
     from flowy._safe_text import safe_lines
     from flowy.errors import ConfigurationError
@@ -178,9 +174,9 @@ def verify(paths: tuple[Path, ...], as_json: bool) -> None:
     A FILE is the history of an execution in JSON, as the AWS CLI prints it. A FOLDER contains such
     files.
 
-    Each execution is repeated in a new simulation, with the same start, decisions, answers,
-    signals and times, and compared event by event. The command fails if there is a difference,
-    and shows the first one in full.
+    The command repeats each execution in a new simulation, with the same start, decisions, answers,
+    signals and times, and compares the histories event by event. If there is a difference, the
+    command shows the first one in full and fails.
     """
     from flowy._safe_text import safe_lines
     from flowy_sim.verify import verify_paths
@@ -224,7 +220,7 @@ Examples:
   flowy-sim report order-1.json --svg -o order-1.svg"""
 
 
-@click.command(epilog=_REPORT_EXAMPLES, short_help="Write recorded histories as a page to look at.")
+@click.command(epilog=_REPORT_EXAMPLES, short_help="Write a page with the timelines of histories.")
 @options.histories
 @click.option(
     "--output",
@@ -242,8 +238,8 @@ def report(paths: tuple[Path, ...], output: Path, svg: bool, redact: bool) -> No
     A FILE is the history of an execution in JSON, as the AWS CLI prints it. A FOLDER contains such
     files. Executions that failed come first.
 
-    The page needs no other file and makes no requests, so it can be kept, sent, and attached to a
-    build. It contains the inputs and results that the histories contain, except with --redact.
+    The page needs no other file and makes no requests, so you can keep it, send it, or attach it to
+    a build. It contains inputs and results, unless you give --redact.
     """
     from flowy._decider.decider import UNKNOWN
     from flowy.errors import HistoryError

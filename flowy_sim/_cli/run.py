@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import traceback
@@ -20,7 +21,7 @@ from flowy_sim._cli.run_report import RunReport
 if TYPE_CHECKING:
     from flowy_sim._cli.live import SwfService
     from flowy_sim._cli.targets import Target
-    from flowy_sim._clients.simulation import Simulation
+    from flowy_sim.testing import Runner
     from flowy_sim.testing._run import EventListener, Run
 
 _DOMAIN = "flowy_tutorial"
@@ -57,11 +58,12 @@ s3://bucket/prefix."""
 
 _HOW_TO_SIGNAL = "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS."
 _MAYBE_A_SIGNAL = ("waits for the signal", "nothing is scheduled")
+_MAYBE_AN_ACTIVITY = "neither implemented nor stubbed"
 
 _WHERE_ACTIVITIES_ARE = (
     "Activities are looked up in the workflow's package; add modules with --activities MODULE."
 )
-_HOW_TO_STUB = "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON."
+_HOW_TO_STUB = "To stub one whose code is elsewhere, add --stub NAME:VERSION=result:JSON."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ class RunOptions(program.SharedOptions):
     f"Domain at the service, or of --decider.  [default: {_DOMAIN}; of --decider: {program.DOMAIN}]"
 )
 @options.region_option("AWS region, also of --decider, if the environment does not set it.")
-@click.option("-v", "--verbose", is_flag=True, help="Log what workers do to standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log the work of workers to standard error.")
 def run(words: tuple[str, ...], **given: Any) -> None:
     """Run a workflow to its end, with decider, workers and Amazon SWF in this process.
 
@@ -160,8 +162,8 @@ def run(words: tuple[str, ...], **given: Any) -> None:
     JSON, or as text if it isn't JSON. Time is simulated: it is skipped while nothing happens, so
     a year takes milliseconds.
 
-    A file or a URL instead of module:Class is a photo for the tutorial's workflow. Without
-    arguments, that workflow gets a sample and meets some simulated trouble.
+    Instead of module:Class you can give a file or a URL: a photo for the tutorial's workflow.
+    Without arguments, that workflow runs on a sample photo, with a simulated failure.
     """
     options = RunOptions(**given)
     options.check()
@@ -279,7 +281,7 @@ class _Run:
                 domain=options.domain or program.DOMAIN,
                 freeze=options.freeze,
             )
-            with _errors_of_loops(simulation):
+            with _errors_of_loops(runner):
                 run = self._loops(runner)
             self._uses.note(stubs, runner.stub_dispatch.called)
             return run
@@ -322,11 +324,12 @@ class _Run:
 
     def _hint(self, explanation: str) -> str:
         """Return what to do about an execution that waits for something that will not come."""
-        if self._target is not None and self._target.missing:
-            return f"\n{_WHERE_ACTIVITIES_ARE}\n{_HOW_TO_STUB}"
-        if self._options.realtime or not any(words in explanation for words in _MAYBE_A_SIGNAL):
-            return ""
-        return f"\n{_HOW_TO_SIGNAL}"
+        is_signal = any(words in explanation for words in _MAYBE_A_SIGNAL)
+        hints = [_HOW_TO_SIGNAL] if is_signal and not self._options.realtime else []
+        is_activity = _MAYBE_AN_ACTIVITY in explanation or not is_signal
+        if is_activity and self._target is not None and self._target.missing:
+            hints += [_WHERE_ACTIVITIES_ARE, _HOW_TO_STUB]
+        return "".join(f"\n{hint}" for hint in hints)
 
     @contextmanager
     def _progress(self) -> Iterator[EventListener]:
@@ -341,7 +344,7 @@ class _Run:
 
 
 @contextmanager
-def _errors_of_loops(simulation: Simulation) -> Iterator[None]:
+def _errors_of_loops(runner: Runner) -> Iterator[None]:
     """End the program with the place of an error in a decider or worker, and a message."""
     from botocore import __path__ as botocore
 
@@ -358,16 +361,19 @@ def _errors_of_loops(simulation: Simulation) -> Iterator[None]:
     except Exception as error:
         click.echo(where(error, *botocore, *simulator), err=True, nl=False)
         *_, said = traceback.format_exception_only(error)
-        hint = _other_region(simulation) if "Unknown domain" in fault_message(error) else ""
+        unknown = re.match("Unknown domain: (.*)", fault_message(error))
+        hint = "" if unknown is None else _other_place(runner, unknown[1])
         raise click.ClickException(f"a decider or worker fails: {said.rstrip()}{hint}") from error
 
 
-def _other_region(simulation: Simulation) -> str:
-    """Return what to do about code that calls another region; empty if it calls no other."""
-    from flowy_sim.testing._other_places import advice_on_region
+def _other_place(runner: Runner, domain: str) -> str:
+    """Return what to do about code that names an unknown domain; may be empty."""
+    from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
 
-    own = simulation.region
-    others = [each.region for each in simulation.host.engines if each.region != own]
+    if domain != runner.domain:
+        return f"\n{advice_on_domain(runner.domain, domain)}"
+    own = runner.simulation.region
+    others = [each.region for each in runner.simulation.host.engines if each.region != own]
     return f"\nIt calls {others[0]}; {advice_on_region(own, others[0])}" if others else ""
 
 

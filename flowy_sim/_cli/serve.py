@@ -18,7 +18,12 @@ import click
 from click.core import ParameterSource
 
 from flowy_sim._cli.options import Integer, Number, code, host, port, read_stubs, stub
-from flowy_sim._cli.server_process import allow_connections, collecting_rarely, run_beside
+from flowy_sim._cli.server_process import (
+    allow_connections,
+    collecting_rarely,
+    listener_at,
+    run_beside,
+)
 from flowy_sim._cli.write_test import zipped_test
 
 if TYPE_CHECKING:
@@ -169,8 +174,8 @@ class _FromEnvironment(click.Command):
 @click.option(
     "--keys",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A JSON file of secret keys by access key id; requests then have to be signed, those that "
-    "control the simulation too, except for health and readiness.",
+    help="JSON file with secret keys by access key ID. Requests must then be signed, also control "
+    "requests, except for health and readiness.",
 )
 @click.option(
     "--control-token",
@@ -178,8 +183,8 @@ class _FromEnvironment(click.Command):
     metavar="TOKEN",
     envvar="FLOWY_SIM_CONTROL_TOKEN",
     show_envvar=True,
-    help="Token for control requests, such as of the clock: they need it, or a signature if there "
-    "are --keys. In the environment it is not visible to other users.",
+    help="Token that control requests, such as those that move the clock, must send, unless they "
+    "are signed with one of --keys. Set it in the environment to hide it from other users.",
 )
 @click.option("--allow-remote", is_flag=True, help="Accept all requests from other machines.")
 @click.option(
@@ -193,7 +198,7 @@ class _FromEnvironment(click.Command):
     default=60.0,
     show_default=True,
     type=Number(min=0, min_open=True),
-    help="Number of seconds after which a request that is not complete is given up.",
+    help="Number of seconds after which the server gives up an incomplete request.",
 )
 @click.option(
     "--max-connections",
@@ -224,7 +229,7 @@ class _FromEnvironment(click.Command):
     help="Number of seconds to wait for requests in progress when the server stops.",
 )
 @code
-@click.option("--no-console", is_flag=True, help="Show no pages to browsers.")
+@click.option("--no-console", is_flag=True, help="Switch off the console, the pages for browsers.")
 @click.option("--log", is_flag=True, help="Log every request to stderr, as one line of JSON.")
 def serve(
     command: tuple[str, ...],
@@ -240,18 +245,18 @@ def serve(
 ) -> None:
     """Serve Amazon SWF to any client, in any language.
 
-    With COMMAND, serve at a free port while the command runs. Its environment contains the URL,
-    credentials and a region, and its exit status becomes that of this command.
+    With COMMAND, serve on a free port while that command runs. The environment of COMMAND contains
+    the URL, credentials and a region. The server ends with its exit status.
 
-    Without --db, nothing is kept when the server stops. With --db, everything that was answered is
-    still there when the server starts again, even if it was killed. A file continues with the
-    settings that it was created with: --clock, --seed, --start, --latency and --limit need not be
-    given again.
+    Without --db, all state is lost when the server stops. With --db, the effects of every answered
+    call are still there when the server starts again, even if it was killed. A file keeps the
+    settings that it was created with, so you need not repeat --clock, --seed, --start, --latency
+    and --limit.
     """
     try:
         from flowy_sim._console.application import console
         from flowy_sim._server.metrics import AccessLog, to_logger
-        from flowy_sim._server.server import Server, listen, url_of
+        from flowy_sim._server.server import Server, url_of
         from flowy_sim._storage.file_journal import journal_in
         from flowy_sim._storage.files import FileRefusedError
         from flowy_sim._storage.journal import open_nothing
@@ -267,12 +272,7 @@ def serve(
     # Several commands may run at the same time, each with a server of its own.
     if command and _source("port") is ParameterSource.DEFAULT:
         port = 0
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from error
+    listener = listener_at(host, port)
     _warn(host, settings)
     allow_connections(settings.max_connections)
     observers = [AccessLog(to_logger(_access_logger()))] if log else []
@@ -337,16 +337,7 @@ def _settings(
     from flowy_sim._server.stub_definitions import read_lambdas
     from flowy_sim._simulation.settings import Settings, read_limit
 
-    if not others["control_token"] and _source("control_token") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
-    if "" in allow_host:
-        raise click.UsageError("--allow-host is empty; give a host name, or leave the option out.")
-    for origin in allow_origin:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise click.UsageError(
-                f"{origin!r} is not an origin; write one such as http://localhost:3000, without a "
-                "path, or * for any."
-            )
+    _check_access(others["control_token"], allow_host, allow_origin)
     given = {} if start is None else {"start": start}
     try:
         simulation = Settings(
@@ -373,6 +364,22 @@ def _settings(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _check_access(
+    control_token: str | None, hosts: tuple[str, ...], origins: tuple[str, ...]
+) -> None:
+    """Refuse options that would let in no one, or not those who were meant."""
+    if not control_token and _source("control_token") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
+    if "" in hosts:
+        raise click.UsageError("--allow-host is empty; give a host name, or leave the option out.")
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise click.UsageError(
+                f"{origin!r} is not an origin; write one such as http://localhost:3000, without a "
+                "path, or * for any."
+            )
 
 
 def _given(settings: ServerSettings) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""The process of a server: its resources, and the command that runs for as long as it serves."""
+"""The process of a server: its address and resources, and the command that it runs beside it."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,22 @@ def _passing_on_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def listener_at(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address that the command line gives.
+
+    Raises:
+        click.ClickException: it cannot.
+    """
+    from flowy_sim._server.server import listen
+
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+        ) from error
 
 
 def allow_connections(count: int) -> None:

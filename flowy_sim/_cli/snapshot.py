@@ -52,10 +52,10 @@ def snapshot(
 ) -> None:
     """Copy simulations from a file of 'serve --db', or from a running server, into a new file.
 
-    The new file has the same format, and needs no other file beside it. Add it to another file
-    with 'flowy-sim import', or serve it with 'flowy-sim serve --db'. Everything continues exactly
-    where it was: tasks keep their tokens, and timers fire. For histories in JSON, use 'flowy-sim
-    history'.
+    The new file has the same format, and needs no other file beside it. Add its simulations to
+    another file with 'flowy-sim import', or serve them with 'flowy-sim serve --db'. They continue
+    exactly where they were: tasks keep their tokens, and timers fire. For histories in JSON, use
+    'flowy-sim history'.
     """
     from flowy_sim._storage.files import FileInUseError, FileRefusedError
     from flowy_sim._storage.snapshot import NothingSelectedError, Selection, snapshot_file
@@ -173,10 +173,11 @@ Example:
 )
 @click.option("--as", "name", metavar="NAME", help="New name for the simulation.")
 def import_(source: Path, db: Path, name: str | None) -> None:
-    """Add what 'flowy-sim snapshot' has written to a file; - reads it from stdin.
+    """Add simulations from a snapshot to a file of 'serve --db'.
 
-    If the file already has a simulation of that name, the executions are added to it. Either
-    everything is imported or, if anything is wrong, nothing.
+    FILE is a file that 'flowy-sim snapshot' has written, or - for standard input. If the file of
+    --db already has a simulation of the same name, the executions are added to that simulation. If
+    anything is wrong, nothing is imported.
     """
     from flowy_sim._storage.files import FileRefusedError
     from flowy_sim._storage.snapshot import SnapshotError, import_file

@@ -9,6 +9,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import click
 
+from flowy_sim._cli import options
+
 if TYPE_CHECKING:
     from flowy_sim._console.drawn import DrawnRun, Job
     from flowy_sim.testing._history_files import LoadedHistory
@@ -16,18 +18,14 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
 Examples:
+  flowy history --domain shop order-7 --output order-7.json
   flowy-sim write-test shop.orders:Order order-7.json -o tests/test_order_7.py
-  flowy-sim write-test --decider shop:decide order-7.json -o test_order_7.py
-  flowy history --domain shop order-7 --output order-7.json"""
+  flowy-sim write-test --decider shop:decide order-7.json -o test_order_7.py"""
 
 
 @click.command(epilog=_EXAMPLES, short_help="Write a test that repeats a recorded run.")
 @click.argument("words", metavar="[WORKFLOW] HISTORY", nargs=-1, required=True)
-@click.option(
-    "--decider",
-    metavar="MODULE:NAME",
-    help="Decider that polls by itself, instead of a workflow.",
-)
+@options.decider
 @click.option(
     "--output",
     "-o",
@@ -37,11 +35,12 @@ Examples:
     help="File of the test. The history is written beside it, ending in .json.",
 )
 def write_test(words: tuple[str, ...], decider: str | None, output: Path) -> None:
-    """Write a pytest test that repeats the run of which HISTORY is the history.
+    """Write a pytest test that repeats a recorded run.
 
-    WORKFLOW is module:Class. The test contains, as readable code, how each activity, child workflow
-    and Lambda function answered and how long that took, and which signals and cancel requests
-    arrived when. It checks that the run ends in the same way. A second test replays the history.
+    WORKFLOW is module:Class. HISTORY is the history of a closed execution in JSON. The test
+    contains, as readable code, the answer of each activity, child workflow and Lambda function and
+    how long it took, and the times of signals and cancel requests. It checks that the run ends in
+    the same way. A second test replays the history.
 
     An existing file is not overwritten.
     """

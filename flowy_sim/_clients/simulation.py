@@ -76,7 +76,7 @@ class RandomChoice:
 
 
 class Simulation:
-    """Amazon SWF in memory. Its time, its contents and its choices are its own.
+    """Amazon SWF in memory, with its own time, contents and choices.
 
     Args:
         seed: run IDs, tokens and request IDs follow from it and from the calls made.
@@ -202,7 +202,7 @@ class Simulation:
             The reply as boto3 gives it, without ``ResponseMetadata``. A poll never waits.
 
         Raises:
-            flowy_sim._engine.faults.Fault: the call is refused and has changed nothing.
+            flowy_sim.Fault: the call is refused and has changed nothing.
         """
         with self._lock:
             return self.host.carry_out(operation, request, region or self.region)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple, NoReturn
 
 from flowy_sim._engine.faults import Fault, SerializationException, UnknownOperationException
+from flowy_sim._engine.model import EPOCH, MILLISECOND
 
 MODERN_TARGET = "SimpleWorkflowService"
 LEGACY_TARGET = "com.amazonaws.swf.service.model.SimpleWorkflowService"
@@ -21,8 +22,6 @@ LEGACY_CONTENT_TYPE = "application/json"
 #: Values of ``Content-Encoding`` that leave a body as it is; the second is that of the first SDKs.
 _UNCOMPRESSED = ("", "amz-1.0", "identity")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 #: From this number of seconds on, Java prints numbers in scientific notation.
 _SCIENTIFIC = 10**7
 
@@ -156,10 +155,10 @@ def _spelled_list(values: list[Any]) -> str:
 def spelled_instant(instant: datetime) -> str:
     """Return an instant as seconds since the epoch, in the notation of Java.
 
-    >>> spelled_instant(datetime(2017, 6, 14, 2, 53, 9, 140000, tzinfo=UTC))
+    >>> spelled_instant(EPOCH + 1_497_408_789_140 * MILLISECOND)
     '1.49740878914E9'
     """
-    milliseconds = (instant - _EPOCH) // _MILLISECOND
+    milliseconds = (instant - EPOCH) // MILLISECOND
     if abs(milliseconds) < _SCIENTIFIC * 1000:
         return repr(milliseconds / 1000)
     digits = str(abs(milliseconds))

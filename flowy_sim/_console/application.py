@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
-    JSONResponse,
     PlainTextResponse,
     RedirectResponse,
     Response,
@@ -42,7 +42,7 @@ from flowy_sim._console.stream import Streams
 from flowy_sim._console.views import Elsewhere, MakeTest
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._console.workflow_code import WorkflowCode
-from flowy_sim._server.http import read_body
+from flowy_sim._server.http import JsonReply, read_body
 from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
@@ -185,9 +185,11 @@ class Console:
             except ForbiddenError as error:
                 return refusal(403, str(error), depth)
             except SourceError as error:
-                source = self._sources.find(
-                    Place(place.simulation, place.account), request.is_disconnected
-                )
+                source = None
+                with suppress(SourceError):
+                    source = self._sources.find(
+                        Place(place.simulation, place.account), request.is_disconnected
+                    )
                 if source is None:
                     return refusal(404, str(error), depth)
                 visit = self._visit(request, source, {}, depth)
@@ -234,7 +236,7 @@ class Console:
             self._access.check_action(request, place.account, body)
             visit = self._visit(request, self._known(request, place), query, 1)
             name = request.path_params["name"]
-            return JSONResponse(await answer(visit, name, _fields(body)))
+            return JsonReply(await answer(visit, name, _fields(body)))
 
         return with_errors_as_json(handle)
 

@@ -12,7 +12,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +36,7 @@ from flowy_sim._console.source import (
 )
 from flowy_sim._events.schema import EVENTS, attributes_of
 from flowy_sim._events.waits import Workers
-from flowy_sim._simulation.clock import from_milliseconds
+from flowy_sim._simulation.clock import from_milliseconds, to_milliseconds
 
 _KEPT_SECONDS = 4.0
 """Real seconds for which a reply is kept, so that several pages cost no more than one."""
@@ -49,8 +48,9 @@ _TYPE_PAGES = 5
 """The number of pages of workflow types that are listed."""
 
 UNKNOWN = (
-    "Amazon SWF does not tell which task lists exist, who polls them, which worker has a task and "
-    "what it last reported: task lists are those in the histories that were shown here.",
+    "Amazon SWF does not tell which task lists exist, which clients poll them, which worker has a "
+    "task, and what its last heartbeat said. Pages show the task lists of the histories that were "
+    "opened here.",
     "A search finds workflow IDs only. Amazon SWF takes one filter at a time, so pages may be "
     "short if you set several. Closed executions are not counted: each count would take a request.",
 )
@@ -327,9 +327,7 @@ class AwsSources:
         endpoint: the URL of the service; empty for Amazon SWF itself.
     """
 
-    def __init__(
-        self, client: Any, domain: str, per_second: float = 1.0, endpoint: str = ""
-    ) -> None:
+    def __init__(self, client: Any, domain: str, per_second: float, endpoint: str) -> None:
         self.requests = Requests(client, per_second)
         self._seen = Seen()
         self._domain = domain
@@ -402,8 +400,8 @@ def _row(info: Mapping[str, Any]) -> ExecutionRow:
         info["workflowType"]["name"],
         info["workflowType"]["version"],
         info.get("closeStatus", OPEN),
-        _milliseconds(info["startTimestamp"]),
-        None if closed is None else _milliseconds(closed),
+        to_milliseconds(info["startTimestamp"]),
+        None if closed is None else to_milliseconds(closed),
         info.get("tagList", ()),
         "",
         info.get("cancelRequested", False),
@@ -424,7 +422,3 @@ def _keep(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     kept.move_to_end(key)
     if len(kept) > _MANY:
         kept.popitem(last=False)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

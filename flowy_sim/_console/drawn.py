@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -23,6 +23,7 @@ from flowy_sim._events.spans import Span
 from flowy_sim._events.waits import Wait, Workers, signals_of, times_out_at, waits
 from flowy_sim._report.layout import WIDTH
 from flowy_sim._report.run_view import ReportedRun, RunReading, RunView
+from flowy_sim._simulation.clock import to_milliseconds
 
 _WAITS = 20
 """The number of things that an execution waits for that are shown."""
@@ -161,7 +162,7 @@ def draw(run: DrawnRun, job: Job) -> Drawn:
         spans = run.open_spans()
         drawn.waits = [_wait_row(each, run, spans) for each in found[:_WAITS]]
         drawn.more_waits = len(found) - len(drawn.waits)
-        drawn.times_out = _milliseconds(times_out_at(run.events))
+        drawn.times_out = to_milliseconds(times_out_at(run.events))
     drawn.relatives = _relatives(run.events, view)
     macros: Any = environment().get_template("run.html").make_module({"width": WIDTH})
     drawn.html = {"problems": macros.problems(view), "payloads": macros.payloads(view)}
@@ -194,7 +195,7 @@ def _written(value: Any) -> str:
 
 
 def _wait_row(found: Wait, run: DrawnRun, spans: Mapping[int, Span]) -> WaitRow:
-    until = None if found.at is None else _milliseconds(found.at)
+    until = None if found.at is None else to_milliseconds(found.at)
     if found.event_id is None:
         return WaitRow(found.sentence, None, until=until, signals=True)
     opened = run.event(found.event_id)
@@ -222,7 +223,3 @@ def _relatives(events: Sequence[Event], run: RunView) -> list[Relative]:
     children = [row.child for row in run.picture.rows if row.child]
     found += [Relative("child", *each) for each in children[:_RELATIVES]]
     return found
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

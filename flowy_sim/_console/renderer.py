@@ -23,7 +23,7 @@ from flowy_sim._report import drawn_row
 from flowy_sim._report.drawn_row import MARKS
 from flowy_sim._report.layout import duration
 from flowy_sim._report.page import environment as report_environment
-from flowy_sim._simulation.clock import from_milliseconds
+from flowy_sim._simulation.clock import from_milliseconds, to_milliseconds
 
 _SLICE = 0.001
 """The number of seconds for which a page is rendered before calls are answered again."""
@@ -128,4 +128,4 @@ def parse_iso(text: str) -> int | None:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    return to_milliseconds(moment)

@@ -10,20 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
 from flowy_sim._engine.faults import SerializationException
+from flowy_sim._engine.model import EPOCH, MILLISECOND
 
 # Assumption: coercion-texts: the texts that are not reported for this service are those that
 # another service of the same framework gave at that time.
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-MILLISECOND = timedelta(milliseconds=1)
-
 
 INTEGER_CLASSES = (("Short", 15), ("Integer", 31), ("Long", 63))
 

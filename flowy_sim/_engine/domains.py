@@ -98,6 +98,11 @@ class Domain:
         return info
 
 
+def request_to_register(name: str) -> dict[str, Any]:
+    """Return a request to register a domain that nothing but its name is known of."""
+    return {"name": name, "workflowExecutionRetentionPeriodInDays": "90"}
+
+
 def register_domain(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out RegisterDomain."""
     # Assumption: names-unchecked: no name of any kind is refused for its characters or trimmed;

@@ -143,6 +143,7 @@ class Engine:
         written: the run ID of the execution of each event, in the order in which they are written,
             for a component that set this to a list; else None.
         domains: by name.
+        expected_domains: names of domains that are registered when a request names them.
         executions: open and closed, by run ID.
         effects: the pending effects.
         retentions: when closed executions will be forgotten.
@@ -186,6 +187,7 @@ class Engine:
         self.written: list[str] | None = None
         self.in_function = False
         self.domains: dict[str, Domain] = {}
+        self.expected_domains: set[str] = set()
         self.executions: dict[str, WorkflowExecution] = {}
         self.effects = TimerQueue(self.choose, (FOLLOWING, TIME_OUTS))
         self.retentions = TimerQueue(first)
@@ -247,6 +249,7 @@ class Engine:
         """Let all effects happen that are due up to an instant in milliseconds, in due order."""
         if self.in_function:
             return
+        # Most calls find nothing due, and `none_before` tells by one comparison.
         effects = self.effects
         while effects.none_before <= now:
             instant = effects.next_instant()
@@ -295,9 +298,12 @@ class Engine:
             UnknownResourceFault: there is no domain of that name.
         """
         found = self.domains.get(name)
-        if found is None:
+        if found is not None:
+            return found
+        if name not in self.expected_domains:
             raise UnknownResourceFault(f"Unknown domain: {name}")
-        return found
+        domains.register_domain(self, domains.request_to_register(name))
+        return self.domains[name]
 
     def execution(self, domain: str, structure: Mapping[str, str]) -> WorkflowExecution:
         """Return an execution, open or closed, by its workflow ID and run ID.

@@ -68,22 +68,14 @@ TIME = 0
 TYPE = 1
 FIRST_MEMBER = 2
 
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
-
-
-_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
-
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+#: The first and the last instant that a datetime can hold, in milliseconds since the epoch.
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 
 #: From here on a floating-point number of seconds might not be exact to the millisecond: 2109.
 _NOT_EXACT = 1 << 42
-
 
 # While time is frozen in a test, `datetime` is another class, whose instances must not be kept.
 _from_timestamp = datetime.fromtimestamp
@@ -99,7 +91,7 @@ def instant(milliseconds: int) -> datetime:
     # Histories repeat few instants, and a datetime takes as long as the rest of an event.
     if 0 <= milliseconds < _NOT_EXACT:  # Three times as fast.
         return _from_timestamp(milliseconds / 1000, UTC)
-    return _EPOCH + min(max(milliseconds, _EARLIEST), _LATEST) * _MILLISECOND
+    return EPOCH + min(max(milliseconds, _EARLIEST), LATEST) * MILLISECOND
 
 
 class EventType:

@@ -26,6 +26,7 @@ Label = tuple[str, ...]
 
 OPEN: Label = ("status", "OPEN")
 
+#: The bits of a key that hold the count; those above hold the time.
 _COUNT_BITS = 40
 _LATEST = 1 << 62
 LATEST_KEY = _LATEST << _COUNT_BITS

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.http import Scope
 from flowy_sim._server.settings import ServerSettings
-from flowy_sim._simulation.settings import REGION
+from flowy_sim._simulation.settings import ACCOUNT, REGION
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "swf"
@@ -26,9 +26,6 @@ SERVICE = "swf"
 
 #: How far a caller's clock may be from the machine's, as documented for Signature Version 4.
 MAX_SKEW = timedelta(minutes=15)
-
-
-_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 _NAMED_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
@@ -197,7 +194,7 @@ class Authenticator:
         account = self._settings.accounts.get(access_key)
         if account is not None:
             return account
-        return access_key if _ACCOUNT.fullmatch(access_key) else self._settings.account
+        return access_key if ACCOUNT.fullmatch(access_key) else self._settings.account
 
     def _judged(self, headers: Mapping[str, str]) -> Authorization:
         """Return the parsed Authorization header, if all that needs no body is right."""

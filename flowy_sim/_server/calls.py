@@ -212,9 +212,8 @@ class CallHandler:
         if isinstance(error, Fault):
             response = wire.refusal(error, call.request_id, call.request.headers)
             return self._answered(call, error.code, response)
-        if isinstance(error, JournalError):
-            _log.error("%s was not made durable: %s", call.operation, error)
-        else:
+        # The journal has said once why nothing can be made durable.
+        if not isinstance(error, JournalError):
             _log.error("%s failed", call.operation or "A request", exc_info=error)
         return self._answered(call, InternalFailure.__name__, _internal_failure(call))
 

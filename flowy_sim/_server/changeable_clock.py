@@ -17,7 +17,7 @@ from flowy_sim._simulation.clock import (
 from flowy_sim._simulation.settings import PAUSED, REAL, VIRTUAL, check_mode, rate_of
 
 
-class ServedClock:
+class ChangeableClock:
     """A clock that is real, virtual, paused or scaled, and can change its mode.
 
     Args:
@@ -33,7 +33,7 @@ class ServedClock:
         ValueError: there is no such mode.
 
     Example:
-        >>> clock = ServedClock("virtual", 1704067200000)
+        >>> clock = ChangeableClock("virtual", 1704067200000)
         >>> clock.set_mode("x60")
         >>> clock.runs, clock.now.date().isoformat()
         (True, '2024-01-01')

@@ -231,6 +231,7 @@ class Connection(asyncio.Protocol):
             self._lost.set()
         self._wake()
         self._answer_waiting()
+        # True keeps this side open, for the answers.
         return bool(self._task or self._waiting)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -326,6 +327,7 @@ class Connection(asyncio.Protocol):
             if isinstance(answer, Response):
                 self._write(answer, request)
             else:
+                # What is answered already does not wait for it.
                 self._flush()
                 self._answer_later(answer, request)
         self._flush()
@@ -448,6 +450,7 @@ def _has_hung_up(connected: socket.socket) -> bool:
         poll = select.poll()
         poll.register(connected.fileno(), select.POLLRDHUP)
         return bool(poll.poll(0))
+    # Elsewhere, peek: through a copy, because the socket of a transport cannot be read.
     peer = socket.fromfd(connected.fileno(), connected.family, connected.type)
     try:
         peer.setblocking(False)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.auth import SignedRequest
-from flowy_sim._server.http import PREFIX, read_body, read_headers
+from flowy_sim._server.http import PREFIX, JsonReply, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.served_simulation import ServedSimulation
@@ -33,8 +33,8 @@ from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
 from flowy_sim._server.stub_definitions import read_key, shown
 from flowy_sim._simulation.clock import from_milliseconds
+from flowy_sim._storage.file_reader import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.journal import JournalError, SimulationKey
-from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.snapshot import snapshot_of
 
 #: The OpenAPI document that describes it.
@@ -103,12 +103,12 @@ class Control:
         return routes
 
     async def _health(self, request: Request) -> Response:
-        return JSONResponse({"status": "healthy"})
+        return JsonReply({"status": "healthy"})
 
     async def _ready(self, request: Request) -> Response:
         if self._is_ready():
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready"}, status_code=503)
+            return JsonReply({"status": "ready"})
+        return JsonReply({"status": "not ready"}, status_code=503)
 
     async def _show_metrics(self, request: Request) -> Response:
         async def text(body: bytes) -> Response:
@@ -124,7 +124,7 @@ class Control:
 
     async def _list(self, request: Request) -> Response:
         async def simulations(body: bytes) -> Response:
-            return JSONResponse(
+            return JsonReply(
                 {"simulations": [describe(simulation) for simulation in self._simulations]}
             )
 
@@ -136,7 +136,7 @@ class Control:
             if simulation is None:
                 return _error(404, "There is no such simulation.")
             await simulation.journal.durable()
-            return JSONResponse({})
+            return JsonReply({})
 
         return await self._checked(request, remove)
 
@@ -144,7 +144,7 @@ class Control:
         async def reset(body: bytes) -> Response:
             simulation = self._simulations.begin(*self._key(request), _members(body))
             await simulation.journal.durable()
-            return JSONResponse(describe(simulation))
+            return JsonReply(describe(simulation))
 
         return await self._checked(request, reset)
 
@@ -180,7 +180,7 @@ class Control:
                 simulation = find(*self._key(request))
                 reply = await answer(simulation, members)
                 await simulation.journal.durable()
-                return JSONResponse(reply)
+                return JsonReply(reply)
 
             return await self._checked(request, answered)
 
@@ -387,5 +387,5 @@ def _written(instant: int) -> str:
     return from_milliseconds(instant).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _error(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
+def _error(status: int, sentence: str) -> JsonReply:
+    return JsonReply({"error": sentence}, status_code=status)

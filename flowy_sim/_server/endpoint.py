@@ -185,7 +185,8 @@ class Endpoint:
         """Reset it to a new simulation with nothing registered.
 
         Args:
-            settings: what differs from before; see `flowy_sim._simulation.settings.Settings`.
+            settings: the settings to change, such as ``clock="virtual"`` or ``patience=0.5``: the
+                members of ``POST /_flowy/reset``.
 
         Raises:
             EndpointError: a setting is wrong.

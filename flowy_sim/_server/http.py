@@ -9,6 +9,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
+from starlette.responses import JSONResponse
+
 from flowy_sim._clients.wire import Response
 from flowy_sim._engine.faults import Fault
 
@@ -121,6 +123,17 @@ def text_response(status: int, text: str, kind: str = "text/plain; charset=utf-8
     """Return a response with a text."""
     body = text.encode()
     return Response(status, {"Content-Type": kind, "Content-Length": str(len(body))}, body)
+
+
+class JsonReply(JSONResponse):
+    """A reply of the control API or of a page, in JSON.
+
+    IDs may hold lone surrogates, which cannot be encoded; JSON has escapes for everything.
+    """
+
+    def render(self, content: Any) -> bytes:
+        """Return its body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def unavailable(message: str) -> Response:

@@ -292,13 +292,21 @@ class ActionTokens:
 
 
 def with_page_headers(application: ASGIApp) -> ASGIApp:
-    """Return an application whose responses have `PAGE_HEADERS`."""
+    """Return an application whose responses have `PAGE_HEADERS`.
+
+    Browsers and proxies do not keep a response that does not say for how long: the next user of a
+    browser would see what the last one was shown.
+    """
+    unkept = (b"cache-control", b"no-store")
     added = [(name.lower().encode(), value.encode()) for name, value in PAGE_HEADERS.items()]
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *added]
+                headers = [*message.get("headers", ()), *added]
+                if all(name.lower() != unkept[0] for name, _ in headers):
+                    headers.append(unkept)
+                message["headers"] = headers
             await send(message)
 
         await application(scope, receive, send_with_headers)

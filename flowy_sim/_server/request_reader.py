@@ -232,6 +232,7 @@ class RequestReader:
         if not self._in_head:
             return
         known = _NAMES.get(name) or name.decode("latin-1").lower()
+        value = value.rstrip(b" \t")  # The parser leaves it, and it is no part of the value.
         headers = self._headers
         if known not in headers:
             headers[known] = value.decode("latin-1")

@@ -21,7 +21,7 @@ from flowy_sim._engine.lambda_functions import LambdaContext, LambdaFunction
 from flowy_sim._engine.life_cycles import LambdaTask
 from flowy_sim._engine.model import operation_names
 from flowy_sim._engine.validation import checked
-from flowy_sim._server.changeable_clock import ServedClock
+from flowy_sim._server.changeable_clock import ChangeableClock
 from flowy_sim._server.connections import Connection
 from flowy_sim._server.engines import ServedEngines
 from flowy_sim._server.http_presence import (
@@ -33,7 +33,7 @@ from flowy_sim._server.http_presence import (
 from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
 from flowy_sim._server.stub_definitions import Invoked
 from flowy_sim._simulation.clock import later
-from flowy_sim._simulation.event_loop import EventLoop
+from flowy_sim._simulation.event_loop import ServedEventLoop
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import POLLS, Engines, all_handed_out
@@ -158,7 +158,7 @@ class ServedSimulation:
         self._open_polls = open_polls
         self._limits = settings.make_limits()
         self._is_closed = False
-        self.clock = ServedClock(settings.clock, settings.begins_at())
+        self.clock = ChangeableClock(settings.clock, settings.begins_at())
         self.engines = ServedEngines(
             self._make_engine, self._commit, server.stubs, self._call_function
         )
@@ -172,7 +172,7 @@ class ServedSimulation:
         self._time_skipping = self._host.time_skipping
         self._time_skipping.is_real_while_held = server.while_held == "real"
         self._time_skipping.is_paused = self.clock.mode == PAUSED
-        self._loop = EventLoop(self._host)
+        self._loop = ServedEventLoop(self._host)
         self.clock.belong_to(nullcontext(), self._time_skipping.advance_to)
 
     # Calls
@@ -281,7 +281,7 @@ class ServedSimulation:
         return instant is not None
 
     def set_mode(self, mode: str) -> None:
-        """Change the mode of its clock; see `ServedClock.set_mode`.
+        """Change the mode of its clock; see `ChangeableClock.set_mode`.
 
         Raises:
             ValueError: that is impossible.

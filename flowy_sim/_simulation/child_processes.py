@@ -108,6 +108,7 @@ class ChildProcesses:
         )
 
 
+# Not a method: `finalize` would then keep the object itself alive.
 def _kill(processes: list[BaseProcess]) -> None:
     for process in processes:
         if not _is_over(process):

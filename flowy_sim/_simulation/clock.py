@@ -9,15 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Protocol
 
 from flowy_sim._engine import model
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 #: Where the clock of a simulation starts by default.
 DEFAULT_START = "2024-01-01T00:00:00Z"
@@ -267,6 +263,11 @@ def from_milliseconds(milliseconds: int) -> datetime:
     return model.instant(milliseconds)
 
 
+def to_milliseconds(moment: datetime) -> int:
+    """Return milliseconds since the epoch of a time that may have been a floating-point number."""
+    return round(moment.timestamp() * 1000)
+
+
 def parse_instant(instant: datetime | str) -> int:
     """Return milliseconds since the epoch of a datetime or an ISO 8601 string.
 
@@ -289,7 +290,7 @@ def parse_instant(instant: datetime | str) -> int:
             f"{instant!r} has no time zone; "
             "give a datetime with tzinfo=UTC, or a string such as '2024-01-01T00:00:00Z'."
         )
-    return (moment - _EPOCH) // _MILLISECOND
+    return (moment - model.EPOCH) // model.MILLISECOND
 
 
 def later(instant: int, time: float | timedelta) -> int:
@@ -304,7 +305,7 @@ def later(instant: int, time: float | timedelta) -> int:
             f"Time cannot pass by {seconds!r} seconds: it runs forwards only; "
             "give a number of at least 0, or a timedelta."
         )
-    if seconds * 1000 > _LATEST - instant:
+    if seconds * 1000 > model.LATEST - instant:
         raise ValueError(f"Time cannot pass by {seconds!r} seconds: that is after the year 9999.")
     return instant + round(seconds * 1000)
 

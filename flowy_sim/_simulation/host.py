@@ -1,7 +1,7 @@
 """The host of a simulation: engines, clock, pollers and polls, and how a call is carried out.
 
 The host never blocks. A poll that finds no task is returned as a `Poll`, for a waiter to wait for:
-`flowy_sim._simulation.waiters` for a thread, `flowy_sim._simulation.waiters` for asyncio.
+`flowy_sim._simulation.waiters` in a test, `flowy_sim._simulation.event_loop` in a server.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _SCALED = re.compile(r"x([0-9]{1,7}(?:\.[0-9]{1,3})?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: What is accepted as a region; new ones need no new version.
 REGION = re.compile(r"[a-z0-9-]{1,32}")
-_ACCOUNT = re.compile(r"[0-9]{12}")
+ACCOUNT = re.compile(r"[0-9]{12}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
@@ -182,7 +182,7 @@ def check_account(account: str) -> str:
     Raises:
         ValueError: it isn't.
     """
-    if not _ACCOUNT.fullmatch(account):
+    if not ACCOUNT.fullmatch(account):
         raise ValueError(f"{account!r} is not an account; an account has twelve digits.")
     return account
 

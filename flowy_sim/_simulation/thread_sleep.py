@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,16 @@ from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._simulation.child_processes import Work
-from flowy_sim._simulation.time_functions import really_monotonic
+from flowy_sim._simulation.time_functions import really_monotonic, really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
 from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, virtual_sleep
-from flowy_sim._simulation.waiters import Threads, computes
-
-_really_wait = threading.Condition.wait
-"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
+from flowy_sim._simulation.waiters import (
+    ThreadPoller,
+    Threads,
+    computes,
+    frame_of,
+    is_idle_in_pool,
+)
 
 _LOOK = 0.005
 """Real seconds between two looks of a thread that sleeps until something wakes it."""
@@ -159,7 +161,7 @@ class SleepingThreads:
                         break
                     if woken is not None:
                         pause = _LOOK if pause is None else min(pause, _LOOK)
-                    _really_wait(condition, pause)
+                    really_wait_on(condition, pause)
                     self._threads.end_if_released()
             finally:
                 self._threads.end_sleep(sleep)
@@ -208,7 +210,10 @@ def threads_sleep_virtually(
     """
     ended = threading.Event()
     watcher = threading.Thread(
-        target=_watch_real_waits, args=(threads, runner, ended), name="flowy_sim sleep", daemon=True
+        target=_RealWaits(threads, runner).watch,
+        args=(ended,),
+        name="flowy_sim sleep",
+        daemon=True,
     )
     threads.ignore(watcher)
     watcher.start()
@@ -222,25 +227,39 @@ def threads_sleep_virtually(
         watcher.join()
 
 
-def _watch_real_waits(
-    threads: Threads, runner: threading.Thread | None, ended: threading.Event
-) -> None:
-    """Log where threads that sleep virtually wait in real time."""
-    seen: dict[int, tuple[object, int]] = {}
-    logged: set[str] = set()
-    while not ended.wait(_WATCH):
-        frames = sys._current_frames()
-        for poller in threads.awake():
-            frame = frames.get(poller.thread.ident or 0)
-            if frame is None or computes(poller.thread.native_id) or poller.thread is runner:
-                continue
-            place = id(frame), frame.f_lasti
-            before, looks = seen.get(id(poller), (None, 0))
-            seen[id(poller)] = place, looks + 1 if before == place else 0
-            where = place_of_wait(frame) if looks == _MANY else ""
-            if where and where not in logged:
-                logged.add(where)
-                _log.warning("%s waits in real time at %s", poller, where)
+class _RealWaits:
+    """Logs where threads that sleep virtually wait in real time.
+
+    Args:
+        threads: the threads that call the simulation.
+        runner: a thread that moves the time itself, and does not sleep; None if there is none.
+    """
+
+    def __init__(self, threads: Threads, runner: threading.Thread | None) -> None:
+        self._threads = threads
+        self._runner = runner
+        self._seen: dict[int, tuple[object, int]] = {}
+        self._logged: set[str] = set()
+
+    def watch(self, ended: threading.Event) -> None:
+        """Look from time to time, until an event is set."""
+        while not ended.wait(_WATCH):
+            for poller in self._threads.awake():
+                if poller.thread is not self._runner and not computes(poller.thread.native_id):
+                    self.look(poller)
+
+    def look(self, poller: ThreadPoller) -> None:
+        """Log where a thread waits if it has been there for many looks."""
+        frame = frame_of(poller.thread)
+        if frame is None:
+            return
+        place = id(frame), frame.f_lasti
+        before, looks = self._seen.get(id(poller), (None, 0))
+        self._seen[id(poller)] = place, looks + 1 if before == place else 0
+        where = place_of_wait(frame) if looks == _MANY else ""
+        if where and where not in self._logged and not is_idle_in_pool(poller.thread):
+            self._logged.add(where)
+            _log.warning("%s waits in real time at %s", poller, where)
 
 
 def _do_nothing() -> None:

@@ -12,6 +12,7 @@ Code refers to these functions in many ways. Its references are found, and repla
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 # Partials, because freezegun replaces the functions themselves wherever a module refers to them.
 really_monotonic = partial(time.monotonic)
 really_perf_counter = partial(time.perf_counter)
+really_wait_on = threading.Condition.wait  # `flowy_sim._simulation.virtual_sleep` replaces it.
 _really_time = partial(time.time)
 
 _STALL = 1.0
@@ -67,8 +69,8 @@ class ClockAhead:
         return self.monotonic() + self._time_of_day
 
 
-_WAITS = frozenset({"threading", "queue"})
-"""Modules that wait again until a clock has reached an instant; a frozen clock never does."""
+WAITS = frozenset({"threading", "queue"})
+"""Modules that wait for others, until a clock has reached an instant; a frozen clock never does."""
 
 REALLY_WAIT = frozenset({"subprocess"})
 """Modules whose waits take real time, because what they wait for does."""
@@ -192,7 +194,7 @@ class TimeFunctions:
         pair = self._known.get(id(value))
         if pair is not None:
             real, replacement = pair
-            if module in _WAITS and real is time.monotonic:
+            if module in WAITS and real is time.monotonic:
                 replacement = self._of_waits
             yield Reference(get, replace, real, replacement)
         elif isinstance(value, FunctionType):

@@ -357,6 +357,7 @@ class TimeSkipping:
                 break
         end = self._polls.next_end()
         if end is not None:
+            # A millisecond more, so that the poll is over by then.
             pause = min(pause, max(0.0, end / 1000 - self._presence.now()) + 0.001)
         return None if pause == inf else pause
 
@@ -382,6 +383,7 @@ class TimeSkipping:
         if self._real_pace_since is None:
             self._real_pace_since = now
         passed = int((now - self._real_pace_since) * 1000)
+        # Not `now`: the fractions of milliseconds that are left over add up.
         self._real_pace_since += passed / 1000
         instant = self._clock.milliseconds + passed
         self.pass_until(instant)
@@ -435,6 +437,7 @@ class TimeSkipping:
         happening = self._service.next_instant()
         if happening is not None and happening <= instant:
             self._changes += 1
+            # Before anything happens: afterwards, no client holds these tasks any more.
             times_out = self._clock.runs and happening == self._service.next_instant(TIME_OUTS)
             tasks = self._presence.held_tasks.open() if times_out else []
             self._service.run_until(instant)

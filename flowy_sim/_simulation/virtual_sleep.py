@@ -6,13 +6,8 @@ sleeps unless it is called by code that sleeps virtually. freezegun finds refere
 way; see `flowy_sim._simulation.time_functions`. `threading.Event.wait` and
 `threading.Condition.wait` with a timeout are replaced, too; they release their locks by the methods
 that any lock has for a condition. A poll loop can be suspended, so it also waits without a timeout,
-and joins threads, while others go on. asyncio follows by the clock of its event loops.
-
-An event loop asks its method ``time`` for the time, and waits in its selector for the next timer.
-Both are replaced on the loop while it runs: its time follows that of the simulation, and instead of
-waiting it sleeps virtually. So `asyncio.sleep`, `asyncio.wait_for`, `asyncio.timeout` and
-``call_later`` take simulated time, without being replaced themselves. looptime works in this way.
-A loop that runs on another selector, such as uvloop's, keeps its real time.
+and joins threads, while others go on. asyncio follows by the clock of its
+event loops; see `flowy_sim._simulation.event_loop`.
 
 Code that waits until a clock has reached an instant, such as `queue.Queue.get`, needs that clock to
 follow: `time.monotonic` and `time.time` are replaced, too.
@@ -34,7 +29,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, _base
 from concurrent.futures.thread import ThreadPoolExecutor, _threads_queues
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from math import ceil, inf
+from math import inf
 from multiprocessing import connection
 from multiprocessing.pool import ApplyResult, ThreadPool
 from multiprocessing.process import BaseProcess
@@ -43,126 +38,18 @@ from types import FrameType
 from typing import Any, Protocol
 
 from flowy_sim._simulation.child_processes import Work, is_of_pool, serves_processes
+from flowy_sim._simulation.event_loop import IdleSleeper, simulated_time
 from flowy_sim._simulation.time_functions import (
     REALLY_WAIT,
+    WAITS,
     ClockAhead,
     TimeFunctions,
     really_monotonic,
+    really_wait_on,
 )
-
-_NANOSECOND = 1e-6
-"""In milliseconds: what rounding may add to the time that a loop waits."""
-
-
-class IdleSleeper(Protocol):
-    """Code that may sleep virtually while its event loop has nothing to do."""
-
-    def now(self) -> int:
-        """Return the simulated time in milliseconds since 1970."""
-        ...
-
-    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
-        """Sleep until something happens in the event loop.
-
-        Args:
-            seconds: the number of seconds until its next timer; infinity if it has none, 0 if it
-                has something to do.
-            wait: really waits for that number of seconds, or forever if None, for the files and
-                threads that can wake up the loop; returns whether one has.
-        """
-        ...
-
-    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Note that an event loop runs in this code."""
-        ...
-
-
-Running = Callable[[], IdleSleeper | None]
-
-
-@contextmanager
-def simulated_time(loop: asyncio.AbstractEventLoop, running: Running) -> Iterator[None]:
-    """Let an event loop follow simulated time, for a while.
-
-    Args:
-        loop: the event loop.
-        running: returns the code that runs, if it sleeps virtually; else None.
-    """
-    selector = getattr(loop, "_selector", None)
-    # uvloop has no selector that could be replaced. Otherwise, an enclosing call did it.
-    if selector is None or "time" in vars(loop):
-        yield
-        return
-    adopted: Any = loop
-    clock = _LoopClock(running)
-    really_select = selector.select
-    adopted.time = clock.time
-    selector.select = _Select(really_select, running)
-    try:
-        yield
-    finally:
-        del adopted.time
-        selector.select = really_select
-
-
-def follows_simulation(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether an event loop follows simulated time, where its code sleeps virtually."""
-    return isinstance(getattr(loop.time, "__self__", None), _LoopClock)
-
-
-class _LoopClock:
-    """The time of an event loop: real until it first sleeps virtually, then simulated."""
-
-    def __init__(self, running: Running) -> None:
-        self._running = running
-        self._ahead = 0.0
-        self._began: tuple[float, int] | None = None
-
-    def time(self) -> float:
-        """Return the time in seconds, since an arbitrary instant."""
-        sleeper = self._running()
-        if sleeper is None:
-            return really_monotonic() + self._ahead
-        if self._began is None:
-            self._began = really_monotonic(), sleeper.now()
-        seconds = self._began[0] + (sleeper.now() - self._began[1]) / 1000
-        # Kept, so that time does not go back when the code no longer sleeps virtually.
-        self._ahead = seconds - really_monotonic()
-        return seconds
-
-
-class _Select:
-    """The method ``select`` of a selector, which sleeps virtually instead of waiting."""
-
-    def __init__(self, really_select: Callable[..., list[Any]], running: Running) -> None:
-        self._really_select = really_select
-        self._running = running
-
-    def __call__(self, timeout: float | None = None) -> list[Any]:
-        sleeper = self._running()
-        if sleeper is None:
-            return self._really_select(timeout)
-        ready: list[Any] = []
-
-        def wait(seconds: float | None) -> bool:
-            if not ready:
-                ready.extend(self._really_select(seconds))
-            return bool(ready)
-
-        # What is ready now comes first; time passes only if nothing is.
-        if not wait(0):
-            sleeper.idle(_rounded_up(timeout), wait)
-        return ready
-
-
-def _rounded_up(timeout: float | None) -> float:
-    """Return whole milliseconds, so that the loop does not wake up just before its timer."""
-    return inf if timeout is None else max(0, ceil(timeout * 1000 - _NANOSECOND)) / 1000
-
 
 really_sleep = time.sleep
 
-_really_wait = threading.Condition.wait
 really_join = threading.Thread.join
 _really_start = threading.Thread.start
 _really_submit = ThreadPoolExecutor.submit
@@ -285,6 +172,7 @@ class _Sleepers:
 
 def _sleep(seconds: float, /) -> None:
     sleeper = _sleepers.running()
+    # A negative time is left to the real function, which refuses it.
     caller = sys._getframe().f_back  # None if it is the function of a thread, or a strand.
     if (
         sleeper is None
@@ -306,13 +194,15 @@ def _run_forever(self: asyncio.BaseEventLoop) -> None:
 
 def _wait(self: threading.Condition, timeout: float | None = None) -> bool:
     sleeper = None if timeout is not None and timeout <= 0 else _sleepers.running()
+    # Without a time-out, a thread waits for another one and not for time.
     if sleeper is None or (timeout is None and not sleeper.can_be_suspended):
-        return _really_wait(self, timeout)
+        return really_wait_on(self, timeout)
     return _wait_virtually(self, timeout, sleeper)
 
 
 def _start(self: threading.Thread) -> None:
     sleeper = _sleepers.running()
+    # `loop.shutdown_default_executor()` starts a thread that only joins those of the pool.
     ends_pool = getattr(getattr(self, "_target", None), "__func__", None) is _really_end_pool
     if sleeper is not None and ends_pool and not sleeper.can_be_suspended:
         thread: Any = self
@@ -396,10 +286,6 @@ def _join(self: threading.Thread, timeout: float | None = None) -> None:
     sleeper.wait(woken, inf if timeout is None else timeout)
 
 
-_WAITS = frozenset({"threading", "queue"})
-"""Modules that wait on behalf of others."""
-
-
 def place_of_wait(frame: FrameType) -> str:
     """Return the file and line of the code that waits; empty if it waits without a timeout.
 
@@ -407,7 +293,7 @@ def place_of_wait(frame: FrameType) -> str:
         frame: where its thread is now.
     """
     caller: FrameType | None = frame
-    while caller is not None and caller.f_globals.get("__name__") in _WAITS:
+    while caller is not None and caller.f_globals.get("__name__") in WAITS:
         if caller.f_locals.get("timeout", 0) is None:
             return ""
         caller = caller.f_back
@@ -490,6 +376,7 @@ def _join_process(self: BaseProcess, timeout: float | None = None) -> None:
     _note_process(self)
     sleeper = _sleepers.running()
     if sleeper is not None and sleeper.can_be_suspended and self.pid is not None:
+        # After that, joining only fetches the exit status, if there is one.
         timeout = None if _wait_for_processes([self.sentinel], timeout) else 0
     _really_join_process(self, timeout)
 
@@ -520,6 +407,7 @@ def _note_process(work: Work, *, has_started: bool = False) -> None:
         sleeper.note_process(work, has_started=has_started)
 
 
+# Methods are replaced on their classes, so it does not matter how code refers to these.
 _REPLACED: dict[tuple[Any, str], Any] = {
     (threading.Condition, "wait"): _wait,
     (threading.Thread, "join"): _join,
@@ -550,6 +438,7 @@ def virtual_sleep(sleeper: Sleeper) -> Iterator[None]:
     Args:
         sleeper: decides for each sleep, in any thread, whether it is virtual.
     """
+    # A loop that runs already, as around an async test, began before `run_forever` was replaced.
     loop = asyncio._get_running_loop()
     _sleepers.enter(sleeper)
     try:

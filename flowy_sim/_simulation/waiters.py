@@ -10,17 +10,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import thread as pools
 from contextlib import suppress
 from functools import partial
+from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from flowy_sim._simulation.event_loop import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
+from flowy_sim._simulation.time_functions import really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
-from flowy_sim._simulation.virtual_sleep import follows_simulation
-
-_really_wait = threading.Condition.wait
-"""It is kept because `flowy_sim._simulation.virtual_sleep` replaces it."""
 
 _FORKED = (
     "A process that was forked from a test has its own copy of the simulation, so nothing that it "
@@ -50,14 +49,22 @@ ADOPTED_BY: WeakKeyDictionary[threading.Thread, Threads] = WeakKeyDictionary()
 class ThreadPoller(Poller):
     """A thread; if it polls repeatedly, it has dropped its task or passed it on."""
 
-    __slots__ = ("__weakref__", "thread")
+    __slots__ = ("__weakref__", "_threads", "thread")
 
     drops_task = True
 
-    def __init__(self, thread: threading.Thread) -> None:
+    def __init__(self, thread: threading.Thread, threads: Threads) -> None:
         self.thread = thread
+        self._threads = threads
         at_work = partial(computes, thread.native_id)
         super().__init__(f"thread {thread.name!r}", thread.is_alive, at_work)
+
+    def is_asleep(self) -> bool:
+        """Return whether it sleeps in simulated time, or has passed on its task to code that does.
+
+        A thread of a pool polls for a coroutine, for example, and then waits for other work.
+        """
+        return self.sleeping or (self._threads.sleep_virtually and self._threads.all_idle())
 
 
 class TaskPoller(Poller):
@@ -222,7 +229,7 @@ class Threads:
                 pause = self.watch(poll)
                 if poll.is_answered:
                     return poll.result()
-                _really_wait(condition, pause)
+                really_wait_on(condition, pause)
         except BaseException:
             self._drop(poll)
             raise
@@ -317,6 +324,7 @@ class Threads:
         Returns:
             After how many real seconds to do so again; None if another thread watches.
         """
+        # Also if another thread watches: time may have waited just for this one to wait.
         pause = self.host.time_skipping.settle()
         if self._first() is not waiting:
             return None
@@ -353,6 +361,11 @@ class Threads:
         """Return the threads that poll or sleep."""
         return {each.thread for each in self._callers if each.waiting or each.sleeping}
 
+    def all_idle(self) -> bool:
+        """Return whether all threads that have called sleep, poll, or wait for work in a pool."""
+        idle = all(is_idle_in_pool(each.thread) for each in self.awake() if each.alive())
+        return idle and not self.another_computes()
+
     def adopt(self, thread: threading.Thread) -> None:
         """Note that a worker starts a thread: it counts as one that has called the simulation."""
         ADOPTED_BY[thread] = self
@@ -369,6 +382,7 @@ class Threads:
             self._is_released = True
             for thread in self._adopted():
                 queues.pop(thread, None)  # The interpreter would wait for it.
+            # They return to their threads, which end then.
             for poll in list(self.host.polls):
                 self.host.polls.answer_empty(poll)
             for waiting in self._waiting:
@@ -405,7 +419,7 @@ class Threads:
             poller: ThreadPoller = self._local.poller
         except AttributeError:
             thread = threading.current_thread()
-            poller = self._local.poller = ThreadPoller(thread)
+            poller = self._local.poller = ThreadPoller(thread, self)
             self._callers.add(poller)
             self._strangers.discard(thread)
         return poller
@@ -425,6 +439,32 @@ def computes(native_id: int | None) -> bool:
     except OSError:
         return False
 
+
+def frame_of(thread: threading.Thread) -> FrameType | None:
+    """Return where a thread is now; None if it does not run.
+
+    Forget it soon: it keeps alive what its code refers to. The table of all frames is not kept at
+    all, since it contains the caller's, and the two would refer to each other.
+
+    Args:
+        thread: the thread.
+    """
+    return sys._current_frames().get(thread.ident or 0)
+
+
+def is_idle_in_pool(thread: threading.Thread) -> bool:
+    """Return whether a thread runs nothing but the code of a pool of threads."""
+    frame = frame_of(thread)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package not in _OF_POOLS:
+            return False
+        frame = frame.f_back
+    return True
+
+
+_OF_POOLS = {"anyio", "asyncio", "concurrent", "flowy_sim", "multiprocessing", "queue", "threading"}
+"""The packages of pools of threads, of their queues and of what waits there."""
 
 _COMPUTED = 500_000
 """The nanoseconds of processor time from which a thread has computed, and not only looked."""
@@ -457,19 +497,29 @@ def _run_time(native_id: int | None) -> int:
         return 0
 
 
+class _Ended(SystemExit):
+    """Ends a thread that would call AWS, and those that wait for its result, without a report."""
+
+
 def end_thread() -> None:
-    """End the current thread, which has waited until after the end: its next call would reach AWS.
+    """End the current thread, which has gone on until after the end: its call would reach AWS.
 
     Raises:
-        SystemExit: always.
+        _Ended: always.
     """
-    thread: Any = threading.current_thread()
-    report = thread._invoke_excepthook
+    report = threading.excepthook
+    if not isinstance(report, _Report):
+        # pytest reports SystemExit, too.
+        threading.excepthook = _Report(report)
+    raise _Ended
 
-    def report_others(*arguments: Any) -> None:
-        # pytest reports this one, too.
-        if not isinstance(sys.exception(), SystemExit):
-            report(*arguments)
 
-    thread._invoke_excepthook = report_others
-    raise SystemExit
+class _Report:
+    """Reports errors of threads, except that a thread was ended."""
+
+    def __init__(self, report: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._report = report
+
+    def __call__(self, arguments: threading.ExceptHookArgs) -> None:
+        if not isinstance(arguments.exc_value, _Ended):
+            self._report(arguments)

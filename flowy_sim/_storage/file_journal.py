@@ -32,6 +32,7 @@ from flowy._safe_text import safe_logger
 from flowy_sim._engine.engine import Engine
 from flowy_sim._simulation.settings import PAUSED
 from flowy_sim._storage import files
+from flowy_sim._storage.file_reader import read_engines, read_simulations
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import (
     JournalError,
@@ -40,7 +41,6 @@ from flowy_sim._storage.journal import (
     RestoreTarget,
     SimulationKey,
 )
-from flowy_sim._storage.restore import read_engines, read_simulations
 from flowy_sim._storage.tables import EventLayout
 from flowy_sim._storage.unit_of_work import Ids, Session, StoredEngine
 from flowy_sim._storage.writable_file import WritableFile

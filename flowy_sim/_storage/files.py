@@ -189,7 +189,7 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
     if accept_loss:
         set_aside_log(path)
     had_log = log_of(path).exists()
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    uri = f"{path.absolute().as_uri()}?mode=ro{'' if _may_have_log(path) else '&immutable=1'}"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)) as connection:
             # Views and triggers of a file from elsewhere must not run anything.
@@ -211,6 +211,17 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
     finally:
         if not had_log:
             _tidy(path)
+
+
+def _may_have_log(path: Path) -> bool:
+    """Return whether SQLite has to look for a log, for which it makes another file beside it.
+
+    That is impossible in a folder that cannot be written, such as on a disk for archives; and of a
+    file that cannot be written, it could not be removed again. What was closed needs none.
+    """
+    if os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK):
+        return True
+    return log_of(path).exists() or progress_file_of(path).exists()
 
 
 def _tidy(path: Path) -> None:
@@ -354,7 +365,8 @@ def refused(path: Path | str, error: sqlite3.Error | OSError) -> FileRefusedErro
     """Return why a file cannot be used after an error."""
     if isinstance(error, OSError):
         return FileRefusedError(
-            f"{path} cannot be opened ({error}); make the file and its folder writable."
+            f"{path} cannot be opened ({error.strerror or error}); make the file and its folder "
+            "writable."
         )
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):

@@ -276,6 +276,7 @@ class Progress:
                 (secrets.token_hex(8),), True, former.changes, base, time.time(), url
             )
             self._mark = self._next = mark
+            # With the IDs of both openings, it fits the database before and after the commit below.
             self._write(mark._replace(ids=(*mark.ids, former.ids[0])))
             _make_name_durable(self._path)
             self._commit(mark)
@@ -302,6 +303,7 @@ class Progress:
         """Copy everything in the log to the database, and empty the log."""
         (is_busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
         if not is_busy:
+            # In between: earlier, it would promise too much, and later, an empty log would not fit.
             self._mark = self._mark._replace(base=self._mark.changes)
             self._write(self._mark)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -24,8 +24,8 @@ from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._events.rules import Violation
 from flowy_sim._storage import files
+from flowy_sim._storage.file_reader import LoadedSimulation, load
 from flowy_sim._storage.files import FileRefusedError
-from flowy_sim._storage.restore import LoadedSimulation, load
 from flowy_sim._storage.tables import (
     TIME_OUT,
     EventLayout,
@@ -315,7 +315,7 @@ def _places(content: _Content, place: int) -> dict[WorkflowExecution, dict[str, 
 # Import
 
 
-def import_file(path: Path, snapshot: Path, *, name: str | None = None, said: str = "") -> Imported:
+def import_file(path: Path, snapshot: Path, *, name: str | None, said: str = "") -> Imported:
     """Add everything in a snapshot to a file, or nothing.
 
     Args:

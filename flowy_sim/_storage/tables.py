@@ -86,11 +86,6 @@ def definitions(connection: Connection) -> list[Row]:
     ).fetchall()
 
 
-def column_type(column: str) -> type[Any]:
-    """Return the type of the values in a column."""
-    return str if column in _TEXTS else int
-
-
 def read(connection: Connection, table: str) -> Iterator[Row]:
     """Yield the rows of a table in the order of its key, without their checksums.
 

@@ -21,8 +21,8 @@ from flowy_sim._engine.model import Event
 from flowy_sim._engine.queues import Effect
 from flowy_sim._engine.registered_types import RegisteredType
 from flowy_sim._storage import tables
+from flowy_sim._storage.file_reader import Places, StoredSimulation, read_domain_ids, read_engines
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.restore import Places, StoredSimulation, read_domain_ids, read_engines
 from flowy_sim._storage.tables import (
     TIME_OUT,
     EventLayout,
@@ -175,6 +175,7 @@ class UnitOfWork:
         Raises:
             sqlite3.Error: it cannot be written, and nothing has been.
         """
+        # Before the transaction, so that it is short.
         history = [
             (row, domain, number, self._layout.encode(events))
             for row, domain, number, events in self._events
@@ -215,6 +216,7 @@ class StoredEngine:
         self.engine = engine
         self._referred: Counter[WorkflowExecution] = Counter()
         self._forgotten: dict[WorkflowExecution, None] = {}
+        # Arrays, because a file may have millions of rows.
         self._history: dict[WorkflowExecution, array[int]] = {}
 
     @classmethod

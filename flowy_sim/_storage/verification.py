@@ -22,7 +22,7 @@ from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._engine.validation import Check, checked, compiled
 from flowy_sim._events.invariants import check
 from flowy_sim._simulation.settings import check_account, check_mode, check_name
-from flowy_sim._storage.restore import StoredSimulation
+from flowy_sim._storage.file_reader import StoredSimulation
 from flowy_sim._storage.tables import type_state
 
 

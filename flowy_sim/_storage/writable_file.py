@@ -6,6 +6,7 @@ locked until it is closed.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ from sqlite3 import Connection
 
 from flowy._safe_text import safe_logger
 from flowy_sim._storage import files, tables
-from flowy_sim._storage.progress_mark import Progress, log_of, make_durable
+from flowy_sim._storage.progress_mark import (
+    Progress,
+    log_of,
+    make_durable,
+    progress_file_of,
+)
 from flowy_sim._storage.unit_of_work import UnitOfWork
 
 _log = safe_logger("flowy_sim")
@@ -73,6 +79,7 @@ class WritableFile:
                 self._progress = Progress(path, self.connection, url)
                 _compact(self.connection)
                 self._log = os.open(log_of(path), os.O_RDWR)
+                self._in_place = _InPlace(path, log_of(path), progress_file_of(path))
             except BaseException:
                 self.connection.close()
                 raise
@@ -83,8 +90,9 @@ class WritableFile:
         """Write a unit of work in one transaction, which `flush` makes durable.
 
         Raises:
-            sqlite3.Error: it cannot be written, and nothing has been.
+            OSError, sqlite3.Error: it cannot be written, and nothing has been.
         """
+        self._in_place.check()
         unit.put("about", *self._progress.next(unit.changes))
         unit.write(self.connection)
         self._is_log_large = os.fstat(self._log).st_size > _LOG_BYTES
@@ -108,6 +116,7 @@ class WritableFile:
         Raises:
             sqlite3.Error, OSError: it cannot.
         """
+        self._in_place.check()
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -130,13 +139,54 @@ class WritableFile:
         # it.
         with suppress(OSError):
             self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
-        os.close(self._log)
         self.connection.close()
+        if finished:
+            # SQLite leaves it when the file has another name by now.
+            self._in_place.remove(log_of(self._path))
+        os.close(self._log)
         self._progress.close(finished=finished)
+
+
+class _InPlace:
+    """Notices that open files no longer have their names: what is written to them would be lost.
+
+    Args:
+        paths: of the files.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self._files = {str(path): os.stat(path) for path in paths}
+
+    def check(self) -> None:
+        """See whether all files are where they were.
+
+        Raises:
+            OSError: one is not.
+        """
+        for path in self._files:
+            if not self._is(path):
+                raise OSError(
+                    f"{os.path.basename(path)} was removed, renamed or replaced while it was open; "
+                    "put it back, or restart the server"
+                )
+
+    def remove(self, path: Path) -> None:
+        """Remove one of the files, unless another one has its name by now."""
+        if self._is(str(path)):
+            path.unlink()
+
+    def _is(self, path: str) -> bool:
+        try:
+            return os.path.samestat(os.stat(path), self._files[path])
+        except OSError:
+            return False
 
 
 def _lock(path: Path, seen: files.Signature) -> Connection:
     """Open a file that has not changed since it was read, and lock it."""
+    if not os.access(path, os.W_OK):
+        # SQLite would open it for reading.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     # Absolute: SQLite takes other names for databases in memory and for URIs.
     connection = sqlite3.connect(
         path.absolute(), isolation_level=None, timeout=_PATIENCE, check_same_thread=False

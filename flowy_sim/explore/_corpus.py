@@ -17,11 +17,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flowy._safe_text import safe_logger
 from flowy.errors import ConfigurationError
 from flowy_sim.explore._attempt import Setup, Test
 from flowy_sim.explore._choices import Alternative, format_choices, parse_choices
 from flowy_sim.explore._explorer import Explorer
 from flowy_sim.explore._report import Failure
+
+_log = safe_logger("flowy_sim")
 
 _FORMAT = 1
 
@@ -93,8 +96,16 @@ class Corpus:
             "frontier": _packed(explorer.search.split(1)[0]),
         }
         part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(kept), encoding="utf-8")
-        part.replace(self._path)
+        try:
+            part.write_text(json.dumps(kept), encoding="utf-8")
+            part.replace(self._path)
+        except OSError as error:
+            # What was found is worth more than what would have been kept.
+            _log.warning(
+                "%s cannot be written: %s; the next exploration continues from what it had.",
+                self._path,
+                error.strerror,
+            )
 
     def _load(self) -> dict[str, Any]:
         __tracebackhide__ = True

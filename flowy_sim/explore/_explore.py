@@ -151,8 +151,8 @@ def find(
             fails was lost. That takes some hundred more runs. Or a function that receives what
             the page shows.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
-            arguments of `Simulation` (start, latency, limits, …) and of `Runner` (activities,
-            workflows, workers, freeze, …).
+            arguments of `Simulation` (start, latency, limits, …) and of `Runner` (domain,
+            activities, workflows, workers, freeze, …).
 
     Returns:
         The report of the exploration, with the failure if the test fails.
@@ -204,8 +204,8 @@ def find(
         else:
             explorer.replays_meanwhile = other_processes
             found = explorer.explore(runs, seconds)
-        if kept is not None:
-            kept.keep(explorer, found.failure)
+    if kept is not None:
+        kept.keep(explorer, found.failure)
     if begun is not None and part is not None and part.number > 1:
         found = found.since(begun)  # What all shards begin with is counted by the first one.
     if other_processes:

@@ -218,8 +218,3 @@ def _is_importable(cls: type[Any]) -> bool:
     for name in cls.__qualname__.split("."):
         found = getattr(found, name, None)
     return found is cls
-
-
-def forget_replayed() -> None:
-    """Replay the histories of all workflows again."""
-    _REPLAYED.clear()

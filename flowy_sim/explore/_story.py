@@ -145,11 +145,21 @@ class RunStory:
 
     def _shown(self, line: StoryLine | OutputLine) -> str:
         began = self._lines[0].instant if self._lines else line.instant
-        seconds = (line.instant - began) / 1000
         words = line.words
         if isinstance(line, StoryLine):
             words = shorten(words, _WIDTH, placeholder=" …")
-        return f"{seconds:>8g} s  {safe_text(words, _LONGEST_LINE)}"
+        return f"{_since(line.instant - began):>10}  {safe_text(words, _LONGEST_LINE)}"
+
+
+def _since(milliseconds: int) -> str:
+    """Return a time in days, hours and seconds: two events may be a millisecond apart.
+
+    >>> [_since(ms) for ms in (0, 1, 61_500, 3_600_000, 86_400_004, 90_000_000)]
+    ['0 s', '0.001 s', '61.5 s', '1 h 0 s', '1 d 0.004 s', '1 d 1 h 0 s']
+    """
+    days, rest = divmod(milliseconds, 86_400_000)
+    hours, rest = divmod(rest, 3_600_000)
+    return f"{days} d " * bool(days) + f"{hours} h " * bool(hours) + f"{rest / 1000:.7g} s"
 
 
 class _Subject:

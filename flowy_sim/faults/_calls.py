@@ -92,7 +92,7 @@ class DeciderDies(InjectedFault):
 class ActivityFails(InjectedFault):
     """An activity fails without having done its work.
 
-    Its error is one that its code can be seen to raise, or a `RuntimeError` if there is none.
+    The error is one that the activity's code raises, or a `RuntimeError` if none is found there.
     """
 
     title = "the activity fails before it does the work"
@@ -113,9 +113,9 @@ class ActivityFails(InjectedFault):
 
 @dataclass(frozen=True)
 class Outage(ActivityFails):
-    """What an activity depends on is out of order: it fails again and again, without any work.
+    """An activity fails again and again without doing its work, as when a service it needs is down.
 
-    So the retries of most activities are used up, which single faults do not bring about.
+    This uses up the retries of most activities, which single faults do not.
 
     Attributes:
         times: how many tasks of the same type fail, one after the other.
@@ -160,8 +160,7 @@ class ChildFails(InjectedFault):
 class WorkFails(InjectedFault):
     """The work is done, but the worker reports a failure.
 
-    The error is one that the activity's code can be seen to raise, or a `RuntimeError` if there is
-    none.
+    The error is one that the activity's code raises, or a `RuntimeError` if none is found there.
     """
 
     title = "the work is done, but is reported as failed"
@@ -292,7 +291,7 @@ class TaskLate(_Late):
 class AnswerLate(_Late):
     """A worker is slow to finish a task, or its answer is slow on its way.
 
-    Heartbeats go on meanwhile, if the worker sends them on its own or its stub does.
+    In the meantime, heartbeats continue if the worker or its stub sends them automatically.
 
     Attributes:
         seconds: by how many seconds it is late; None for long enough that the task has timed out.
@@ -310,8 +309,8 @@ class AnswerLate(_Late):
 class SlowWork(InjectedFault):
     """Work lasts until just after the next timer has fired, but not until it times out.
 
-    So the deadline for an activity passes, and yet it completes. Heartbeats go on meanwhile, if the
-    worker sends them on its own or its stub does.
+    So the workflow's deadline for an activity passes, and then the activity completes. In the
+    meantime, heartbeats continue if the worker or its stub sends them automatically.
     """
 
     title = "the work outlasts the next timer"

@@ -97,7 +97,7 @@ class FaultTable(tuple[InjectedFault, ...]):  # noqa: SLOT001 - a tuple has no r
 
     def __init__(self, faults: Iterable[InjectedFault] = ()) -> None:
         self.risks = list(map(_Risk, range(len(self)), self))
-        self.any_eventually = any(risk.eventually for risk in self.risks)
+        self.eventual = [risk for risk in self.risks if risk.eventually]
         self.at_calls = _RisksOf(self.risks, Moment.CALL, Moment.MIDWAY)
         self.midway = _RisksOf(self.risks, Moment.MIDWAY)
         self.at_functions = _RisksOf(self.risks, Moment.FUNCTION)
@@ -147,9 +147,15 @@ class FaultInjector:
     def left(self) -> tuple[object, ...]:
         """How many times all faults together, and then each of them, may still strike.
 
-        Then come those that strike without being chosen again.
+        Then come those that strike without being chosen again. Which faults have struck makes no
+        difference once no more may: only those that strike in every run are left then.
         """
-        return (self._most, *self._left, *sorted(self._lasting.items()))
+        each = (
+            self._left
+            if self._most > 0
+            else [self._left[risk.place] for risk in self._faults.eventual]
+        )
+        return (self._most, *each, *sorted(self._lasting.items()))
 
     def call(self, call: WorkerCall) -> Reply:
         """Make a call, or let a fault strike it."""
@@ -255,7 +261,7 @@ class FaultInjector:
     def _striking(self, risks: Iterable[_Risk], call: WorkerCall | None = None) -> _Risk | None:
         """Return the first fault that is chosen to strike; None if none is."""
         any_left = self._most > 0
-        if not (any_left or self._faults.any_eventually):
+        if not (any_left or self._faults.eventual):
             return None
         for risk in risks:
             if not self._left[risk.place] or not (any_left or risk.eventually):

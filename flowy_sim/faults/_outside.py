@@ -125,19 +125,19 @@ class Deploy(_Deployment):
 
 @dataclass(frozen=True)
 class GradualDeploy(_Deployment):
-    """Old and new code run side by side for a while; then either the new or the old one stays.
+    """Old and new code run side by side for a while; then either the new or the old code stays.
 
     While both run, tasks go to old and new deciders and workers alike. So an old worker may get a
     task that a new decider has scheduled, and the other way round. Types of the new code are
     registered, and only workers with the new code know them. Workers of flowy that stop answer the
     task that they work on first; a poll loop stops where it is.
 
-    An old decider may also get the task of an execution in which a new one has called `patched`.
-    It cannot replay it: the old code stops, and a new decider takes the task after its time-out.
-    Don't blame the workflow for that, but the order of the deployment: stop the old deciders before
-    the new ones start, or give the new code a new version. For the same reason, the old code stays
-    only while no open execution has met a patch. If one does later, because the answer of a new
-    decider was late, the new code is deployed again.
+    An old decider may also get a task of an execution in which a new decider has called `patched`.
+    It cannot replay that execution: the old code stops, and a new decider takes the task after its
+    time-out. The cause is the order of the deployment, not the workflow: stop the old deciders
+    before the new ones start, or give the new code a new version. For the same reason, the old code
+    stays only while no open execution has met a patch. If an execution meets one later, because the
+    answer of a new decider was late, the new code is deployed again.
 
     Attributes:
         workflows: the new classes. Each replaces the class that declares the same type.

@@ -37,6 +37,11 @@ _FRESH: dict[str, Callable[[Runner], object]] = {
 REPORTED: pytest.StashKey[ReportedExploration] = pytest.StashKey()
 """What a page shows of the exploration of a test; only with ``--swf-report``."""
 
+_NEW_EACH_TIME = (
+    "A fixture has called a simulation, but fixtures are made only once, and each run of an "
+    "explored test has a new simulation; let the test call a function that registers the types"
+)
+
 _OUTPUT = frozenset({"caplog", "capsys", "capsysbinary", "capfd", "capfdbinary"})
 """The fixtures with which a test reads what is logged and printed."""
 
@@ -93,6 +98,7 @@ def _check(item: pytest.Function, options: Mapping[str, Any]) -> None:
 
 def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
     __tracebackhide__ = True
+    from flowy.errors import StartError
     from flowy_sim.explore import Observations, find
 
     names = inspect.signature(item.obj).parameters
@@ -105,6 +111,11 @@ def _explore(item: pytest.Function, options: Mapping[str, Any]) -> Exploration:
         except pytest.fail.Exception as error:
             # It is a BaseException, like that of pytest.skip, which must end the exploration.
             raise AssertionError(str(error)).with_traceback(error.__traceback__) from None
+        except StartError as error:
+            made: Any = item.funcargs.get("swf")
+            if made is not None and made.engine().domains:
+                error.add_note(_NEW_EACH_TIME)
+            raise
 
     test.__name__ = item.name
     observations = item.stash[OBSERVED] = Observations()

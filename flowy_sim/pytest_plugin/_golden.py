@@ -77,12 +77,21 @@ class GoldenHistories:
         self._stem = re.sub(r"[^\w.-]+", "_", name).strip("_")
 
     def record(self, runs: Iterable[Run]) -> None:
-        """Write the histories of runs to files, and delete those that were there before."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self.paths():
-            path.unlink()
-        for number, run in enumerate(runs, 1):
-            save(self._path(number), run.history, Execution(run.workflow_id, run.run_id))
+        """Write the histories of runs to files, and delete those that were there before.
+
+        Raises:
+            GoldenError: they cannot be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for path in self.paths():
+                path.unlink()
+            for number, run in enumerate(runs, 1):
+                save(self._path(number), run.history, Execution(run.workflow_id, run.run_id))
+        except OSError as error:
+            raise GoldenError(
+                f"the golden histories in {self._folder} cannot be recorded: {error.strerror}"
+            ) from error
 
     def replay(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _EXPLORED: pytest.StashKey[list[ReportedExploration]] = pytest.StashKey()
 _PARTS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
+_PROBLEM: pytest.StashKey[str] = pytest.StashKey()
 
 MOST_PASSED = 50
 """The most runs of tests that passed in a report; runs of tests that failed are never left out."""
@@ -75,8 +76,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
         output["swf_report"] = json.dumps(_parts_of(config), default=iso)
         output["swf_explored"] = pickle.dumps(_explored_by(config))
-    else:
+        return
+    try:
         _write(config)
+    except OSError as error:
+        # Raised here, it would hide the results of the tests.
+        config.stash[_PROBLEM] = error.strerror or str(error)
+        session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -96,6 +102,9 @@ def pytest_terminal_summary(
     path = config.getoption("--swf-report")
     if path:
         terminalreporter.section("Amazon SWF: report")
+        if _PROBLEM in config.stash:
+            terminalreporter.line(f"{path} cannot be written: {config.stash[_PROBLEM]}.", red=True)
+            return
         for line in _shown(config)[1]:
             terminalreporter.line(line)
         terminalreporter.line(Path(path).absolute().as_uri())

@@ -217,7 +217,7 @@ def histories(
 
             @given(histories(Order, to_decide=True))
             def test_it_always_knows_what_to_decide(events):
-                flowy._decider.decider.decide(Order, events)
+                flowy.decide(Order, events)
 
     Raises:
         ConfigurationError: `workflow` isn't a workflow, or `faults` holds something else.

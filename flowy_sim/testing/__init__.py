@@ -35,10 +35,10 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim._events.history import History, RecordedCall
 from flowy_sim._simulation.stubs import Stub, Stubs, UnexpectedCallError
 from flowy_sim.testing._activity_environment import ActivityEnvironment
+from flowy_sim.testing._invariants import EndlessRestartsError
 from flowy_sim.testing._loops import BlockedLoopError
 from flowy_sim.testing._run import NoResultError, Run, StuckError
 from flowy_sim.testing._runner import Runner, run
-from flowy_sim.testing._time import EndlessRestartsError
 
 if TYPE_CHECKING:
     from flowy_sim._server.endpoint import Endpoint as Endpoint

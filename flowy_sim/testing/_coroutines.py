@@ -24,6 +24,12 @@ from flowy_sim._clients.in_process import OPERATIONS, Reply
 _LOOK = 0.05
 """Simulated seconds between two looks of a strand that waits for an event."""
 
+_MOST_SPINS = 20_000
+"""How often an event loop goes round without a call until it waits for something to change."""
+
+_SPINS = 1_000
+"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
+
 
 class AsyncClient:
     """A client whose methods are coroutines, like those of aiobotocore.
@@ -111,13 +117,70 @@ async def _run_in_strand(function: Callable[..., Any], arguments: tuple[Any, ...
     return result
 
 
+class Spins:
+    """The rounds of an event loop in which nothing changes and its code makes no call.
+
+    A coroutine may go round and round: it waits, by ``asyncio.sleep(0)``, for something that others
+    have to do. So they get a turn from time to time, and in the end simulated time passes as well.
+
+    Attributes:
+        place: where a coroutine waits busily; empty if none does.
+        last_call: the operation that the code has called last.
+    """
+
+    def __init__(self) -> None:
+        self.place = ""
+        self.last_call = ""
+        self._most = _MOST_SPINS
+        self._made = 0
+        self._changes: object = None
+
+    def add(self, changes: object) -> bool:
+        """Note a round; return whether others should get a turn.
+
+        Args:
+            changes: what is different after each change.
+        """
+        if changes != self._changes:
+            self._changes, self._made = changes, 0
+        self._made += 1
+        return self._made % _SPINS == 0
+
+    def are_too_many(self) -> bool:
+        """Return whether the loop should wait for a change; then note where it goes round."""
+        if self._made < self._most:
+            return False
+        self._most = _SPINS
+        self.place = _place_of_spinning()
+        return True
+
+    def note_call(self, operation: str) -> None:
+        """Note that the code makes a call."""
+        self.last_call = operation
+        self.note_progress()
+
+    def note_progress(self) -> None:
+        """Note that the code makes a call, or waits."""
+        self._most, self.place = _MOST_SPINS, ""
+
+    def advice(self) -> str:
+        """Return what to do about a coroutine that waits busily; empty if none does."""
+        if not self.place:
+            return ""
+        last = f"since its call of {self.last_call}" if self.last_call else "without any call"
+        return (
+            f"has waited busily in {self.place} {last}; no time passes in asyncio.sleep(0), "
+            "so sleep for some seconds, or await the event that has to happen"
+        )
+
+
 def seconds_until_timer() -> float:
     """Return the number of seconds until the next timer of the running event loop; or infinity."""
     loop: Any = asyncio.get_running_loop()
     return max(0, loop._scheduled[0].when() - loop.time()) if loop._scheduled else inf
 
 
-def place_of_spinning() -> str:
+def _place_of_spinning() -> str:
     """Return the function and the line of a coroutine that waits for nothing; may be empty."""
     for task in asyncio.all_tasks():
         awaited: Any = task.get_coro()

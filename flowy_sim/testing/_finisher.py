@@ -10,11 +10,9 @@ from flowy.payloads import Payloads
 from flowy_sim._events.history import History
 from flowy_sim._events.waits import missing_activity, missing_child, missing_function
 from flowy_sim._simulation.stubs import UnexpectedCallError
-from flowy_sim.testing._run import EventFeed, Run, StuckError, fetch, history, open_executions
-from flowy_sim.testing._scheduler import Scheduler
+from flowy_sim.testing._run import Run, StuckError, fetch, history, open_executions
 from flowy_sim.testing._starter import WorkerSetup
-from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._turn_loop import TurnLoop
 
 _MOST_STARTED_AGAIN = 1000
 
@@ -23,11 +21,8 @@ class Finisher:
     """Runs executions to their end.
 
     Args:
-        scheduler: gives turns to deciders and workers.
-        stub_dispatch: knows which executions flowy's own deciders run.
         worker_setup: is prepared if nothing has been started yet.
         turn_loop: gives turns, and skips time.
-        event_feed: publishes the events of executions until they have ended.
         payloads: decodes results.
         most_restarts: the number of times that an execution is followed as it continues as new.
         ends_within: the number of seconds within which an execution must end once the last
@@ -39,23 +34,20 @@ class Finisher:
 
     def __init__(
         self,
-        scheduler: Scheduler,
-        stub_dispatch: StubDispatch,
         worker_setup: WorkerSetup,
         turn_loop: TurnLoop,
-        event_feed: EventFeed,
         payloads: Payloads,
         most_restarts: int,
         ends_within: float | None,
     ) -> None:
-        self._scheduler = scheduler
+        self._scheduler = scheduler = turn_loop.scheduler
         self._client = scheduler.client
         self._domain = scheduler.domain
         self._simulation = scheduler.simulation
-        self._stub_dispatch = stub_dispatch
+        self._stub_dispatch = turn_loop.stub_dispatch
+        self._event_feed = turn_loop.event_feed
         self._worker_setup = worker_setup
         self._turn_loop = turn_loop
-        self._event_feed = event_feed
         self._payloads = payloads
         self._most_restarts = most_restarts
         self._ends_within = ends_within

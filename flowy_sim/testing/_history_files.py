@@ -256,9 +256,9 @@ def replay_files(
 def replay_with(
     loop: PollingCode,
     events: Sequence[Event],
-    execution: Execution = UNKNOWN,
-    tolerance: Tolerance | None = None,
-    freeze: bool = False,
+    execution: Execution,
+    tolerance: Tolerance | None,
+    freeze: bool,
 ) -> None:
     """Replay a history with a decider that polls by itself; see `replay_loop`.
 

@@ -1,4 +1,6 @@
-"""Invariants: conditions of a test or workflow that are checked after every turn.
+"""Invariants: conditions that are checked after every turn.
+
+Those of a test or workflow are functions. One holds for all: no execution restarts itself forever.
 
 Example:
     ::
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from inspect import iscoroutinefunction, signature
+from itertools import islice
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -19,11 +22,16 @@ from flowy._client import Execution
 from flowy.errors import ConfigurationError
 from flowy.payloads import Payloads
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.engine import Engine
 from flowy_sim.testing._run import Run, fetch
 
 C = TypeVar("C", bound=Callable[..., object])
 
 _MARK = "_flowy_invariant"
+
+_MOST_RESTARTS = 1_000
+_RESTARTS_WITHIN = 60_000
+"""An execution that starts this often within this many simulated milliseconds never ends."""
 
 
 def invariant(check: C) -> C:
@@ -126,3 +134,47 @@ def _check(check: Callable[..., object], *run: Run) -> None:
 
 def _name(check: object) -> str:
     return getattr(check, "__name__", repr(check))
+
+
+class EndlessRestartsError(AssertionError):
+    """An execution restarts itself immediately, and probably forever."""
+
+    __module__ = "flowy_sim.testing"
+
+
+class Restarts:
+    """Finds executions that continue as new, or are started again, immediately and forever.
+
+    Args:
+        engine: where they run.
+        most: how many times in a minute of simulated time is too many, if that is more than 1,000.
+    """
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self._engine = engine
+        self._most = max(most, _MOST_RESTARTS)
+        self._seen = 0
+        self._runs: dict[tuple[str, str], list[int]] = {}
+
+    def check(self) -> None:
+        """Check the executions that were started since.
+
+        Raises:
+            EndlessRestartsError: one has been started many times in a short simulated time.
+        """
+        executions = self._engine.executions
+        if len(executions) == self._seen:
+            return
+        # They are in the order of their starts, so only the new ones are looked at.
+        for each in islice(executions.values(), self._seen, None):
+            runs = self._runs.setdefault((each.domain.name, each.workflow_id), [])
+            runs.append(each.started_at)
+            recent = runs[-self._most :]
+            if len(recent) == self._most and recent[-1] - recent[0] < _RESTARTS_WITHIN:
+                raise EndlessRestartsError(
+                    f"the execution {each.workflow_id} "
+                    f"was started {self._most} times within "
+                    f"{(recent[-1] - recent[0]) / 1000:g} simulated seconds, and probably restarts "
+                    "itself forever; let it end, or wait for something before it continues as new"
+                )
+        self._seen = len(executions)

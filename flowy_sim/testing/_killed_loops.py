@@ -102,7 +102,14 @@ def ignores_exit(frame: FrameType) -> bool:
     return _runs_nothing(frame.f_code, frame.f_lasti)
 
 
-_OWN = frozenset({"asyncio.base_events", "selectors", "flowy_sim._simulation.virtual_sleep"})
+_OWN = frozenset(
+    {
+        "asyncio.base_events",
+        "selectors",
+        "flowy_sim._simulation.event_loop",
+        "flowy_sim._simulation.virtual_sleep",
+    }
+)
 """Modules whose handlers only clean up after an event loop."""
 
 _PASSING = frozenset(

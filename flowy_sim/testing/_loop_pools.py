@@ -88,7 +88,7 @@ class LoopPool(WorkerPool):
     @property
     def last_call(self) -> str:
         """The operation that the code has called last; may be empty."""
-        return self._alive[0].last_call if self._alive else ""
+        return self._alive[0].spins.last_call if self._alive else ""
 
     def kill(self) -> None:
         """Replace the process: the loop and all its threads."""
@@ -107,8 +107,8 @@ class LoopPool(WorkerPool):
         return any(worker.wants_turn for worker in self._loops())
 
     def advice(self) -> str:
-        """Return what to do about a loop that goes round and round; may be empty."""
-        found = ((name, worker.advice()) for name, worker in self._named_loops())
+        """Return what to do about a loop that waits busily; empty if none does."""
+        found = ((name, worker.spins.advice()) for name, worker in self._named_loops())
         return "\n".join(f"the loop {name} {advice}" for name, advice in found if advice)
 
     def _loops(self) -> Iterator[LoopWorker]:

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowy._client import fault_code
+from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import WorkQueue, really_join
-from flowy_sim._simulation.waiters import Threads, ThreadWatch
+from flowy_sim._simulation.waiters import Threads, ThreadWatch, frame_of
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._killed_loops import ignores_exit
 from flowy_sim.testing._loops import LoopWorker
@@ -134,6 +136,7 @@ class LoopThread(LoopWorker):
             BaseException: what has killed it.
         """
         self._wants_turn = False
+        # The order of turns makes a difference to what the threads share.
         self.answers.append(("thread", self.number))
         self._client.loop = self
         try:
@@ -157,7 +160,7 @@ class LoopThread(LoopWorker):
         if self.has_ended or self._is_killed:
             return
         self._kill()
-        frame = sys._current_frames().get(self._thread.ident or 0)
+        frame = frame_of(self._thread)
         while frame is not None:
             if not ignores_exit(frame):
                 return
@@ -200,12 +203,13 @@ class LoopThread(LoopWorker):
             self._suspend()
 
     def _suspend(self) -> None:
+        # The lock decides whether it pauses in time, or `_await_pause` has given up on it.
         with self._lock:
             self.has_turn = False
             self._threads.taking_turns.add(self._thread)
             self._pass_on()
         while not self._turn.acquire(timeout=_LOOK_FOR_USE):
-            if self._client.unused_seconds() > UNUSED_SECONDS:
+            if self._client.loop_threads.unused_seconds() > UNUSED_SECONDS:
                 self._kill()
                 break
         if self._is_killed:
@@ -217,7 +221,7 @@ class LoopThread(LoopWorker):
             self._paused.release()
 
     def _run_thread(self) -> None:
-        self._client.enter_thread(self)
+        self._client.loop_threads.enter(self)
         try:
             self._code()
         except BaseException as error:
@@ -228,7 +232,7 @@ class LoopThread(LoopWorker):
                 raise
             self._note_accident(f"{self._client.worker} crashes: {type(error).__name__}")
         finally:
-            self._client.leave_thread()
+            self._client.loop_threads.leave()
             with self._lock:
                 self.has_ended, self.has_turn = True, False
                 self._process.threads.remove(self)
@@ -251,7 +255,55 @@ class LoopThread(LoopWorker):
                     self._is_awaited = self.has_turn = False
                     self._threads.taking_turns.discard(self._thread)
                     return
+            # It has paused since the last look, so this does not wait.
             self._paused.acquire()
             break
         if self.has_ended:
             really_join(self._thread, _JOIN_SECONDS)
+
+
+class LoopThreads:
+    """The threads that the poll loops of a runner have started, and that have not ended."""
+
+    def __init__(self) -> None:
+        self._threads: dict[int, LoopThread] = {}
+        self._unused_since: float | None = really_monotonic()
+
+    def current(self) -> LoopThread | None:
+        """Return the current thread; None if it is none of these."""
+        return self._threads.get(threading.get_ident())
+
+    def await_turn(self) -> bool:
+        """Return whether the current thread is one of these; if so, wait for its turn."""
+        own = self.current()
+        if own is None:
+            return False
+        own.await_turn()
+        return True
+
+    def enter(self, own: LoopThread) -> None:
+        """Note that the current thread takes turns."""
+        self._threads[threading.get_ident()] = own
+
+    def leave(self) -> None:
+        """Note that it ends."""
+        del self._threads[threading.get_ident()]
+
+    def end(self) -> None:
+        """End all of them."""
+        for each in list(self._threads.values()):
+            each.end()
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Let them wait for their turns, also for a long time."""
+        before, self._unused_since = self._unused_since, None
+        try:
+            yield
+        finally:
+            self._unused_since = before and really_monotonic()
+
+    def unused_seconds(self) -> float:
+        """Return for how many real seconds no worker has been able to take a turn."""
+        since = self._unused_since
+        return 0 if since is None else really_monotonic() - since

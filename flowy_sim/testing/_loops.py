@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._coroutines import (
     AsyncClient,
+    Spins,
     await_in_strand,
     no_running_event_loop,
-    place_of_spinning,
     run_in_event_loop,
     run_in_strands,
     runs_in_strand,
@@ -58,14 +58,22 @@ if TYPE_CHECKING:
 
 _END = "end of the turn"
 
-_MOST_SPINS = 20_000
-"""How often an event loop goes round without a call until it waits for something to change."""
-
-_SPINS = 1_000
-"""The same, after each change, as long as it makes no call. Then other workers get a turn."""
+_OTHER_EVENT_LOOPS = "trio", "gevent", "eventlet"
+"""Libraries with event loops of their own, whose clocks and waits are not those of asyncio."""
 
 POLLED: ContextVar[set[PolledList]] = ContextVar("polled")
 """The lists that a coroutine, or what it has started, has polled."""
+
+
+def _advice_on_library(module: object) -> str:
+    """Return what to do about code that runs on another event loop; empty if it does not."""
+    library = str(module).partition(".")[0]
+    if library not in _OTHER_EVENT_LOOPS:
+        return ""
+    return (
+        f"{library} waits in real time, and cannot be suspended: run the code on asyncio or in "
+        "threads, or test it as a program that calls swf_endpoint"
+    )
 
 
 class BlockedLoopError(RuntimeError):
@@ -101,8 +109,7 @@ class LoopWorker:
         answers: what the loop has received: each reply and error, each sleep. Two loops that have
             received the same are in the same state.
         threads: the threads that it has started and that have not ended.
-        last_call: the operation that it has called last.
-        spins_in: the place where a coroutine goes round and round; empty if none does.
+        spins: how often its event loop has gone round without any change.
     """
 
     def __init__(self, code: PollingCode, client: WorkerClient, lists: list[PolledList]) -> None:
@@ -122,11 +129,7 @@ class LoopWorker:
         self._stranger: Pause | None = None
         self._held: dict[str, None] = {}
         self._gone_on = 0
-        self._spins = 0
-        self._most_spins = _MOST_SPINS
-        self._spun_at: object = None
-        self.last_call = ""
-        self.spins_in = ""
+        self.spins = Spins()
         self._failure: BaseException | None = None
         self._digest = blake2b(digest_size=8)
         self.answers: list[object] = []
@@ -197,7 +200,9 @@ class LoopWorker:
             self._release(self._pauses[0])
             self._pauses = []
             current = self._greenlet = greenlet(self._run, getcurrent())
+            # Like a task of asyncio, it has context variables of its own.
             current.gr_context = copy_context()
+            # If it were collected, it would run its `finally` blocks.
             keep(current)
         current.parent = getcurrent()
         self._client.loop = self
@@ -205,8 +210,10 @@ class LoopWorker:
         try:
             with no_running_event_loop():
                 outcome = current.switch()
-        except BaseException:
+        except BaseException as error:
             self._end()
+            if advice := _advice_on_library(type(error).__module__):
+                error.add_note(advice)
             raise
         finally:
             self._client.watchdog.leave()
@@ -255,6 +262,7 @@ class LoopWorker:
             return
         self._note_list(polled)
         pause = Pause(polled)
+        # The coroutines that wait cannot go on: this call blocks their event loop.
         others, self._pauses = self._pauses, [pause]
         # After a task, the turn ends at the next poll, so that other workers get theirs.
         while self._client.received or not self._may_be_answered(pause):
@@ -299,46 +307,20 @@ class LoopWorker:
         if seconds == 0:
             self._go_round(wait)
             return
-        self._note_progress()
+        self.spins.note_progress()
         is_woken = self._sleep(seconds, lambda: wait(0), self._answer_poll)
         self.answers.append((seconds, is_woken))
 
     def _go_round(self, wait: Callable[[float | None], bool]) -> None:
         """Note that the event loop has something to do, and let others do something, too."""
-        changes = self._client.changes(), len(self.answers)
-        if changes != self._spun_at:
-            self._spun_at, self._spins = changes, 0
-        self._spins += 1
-        if self._spins % _SPINS == 0:
-            is_over = self._spins >= self._most_spins
-            if is_over:
-                self._most_spins = _SPINS
-                self.spins_in = place_of_spinning()
-            seconds = seconds_until_timer() if is_over else inf
-            before = self._client.changes()
+        changes = self._client.changes()
+        if self.spins.add((changes, len(self.answers))):
+            is_over = self.spins.are_too_many()
             self._sleep(
-                seconds,
-                lambda: not is_over or wait(0) or self._client.changes() != before,
+                seconds_until_timer() if is_over else inf,
+                lambda: not is_over or wait(0) or self._client.changes() != changes,
                 self._answer_poll,
             )
-
-    def note_call(self, operation: str) -> None:
-        """Note that the code makes a call."""
-        self.last_call = operation
-        self._note_progress()
-
-    def _note_progress(self) -> None:
-        self._most_spins, self.spins_in = _MOST_SPINS, ""
-
-    def advice(self) -> str:
-        """Return what to do about a coroutine that goes round and round; may be empty."""
-        if not self.spins_in:
-            return ""
-        last = f"since its call of {self.last_call}" if self.last_call else "without any call"
-        return (
-            f"goes round and round in {self.spins_in} {last}; no time passes in asyncio.sleep(0), "
-            "so sleep for some seconds, or await what has to happen"
-        )
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note that an event loop runs in the code."""
@@ -357,12 +339,15 @@ class LoopWorker:
     def block(self, frame: FrameType) -> None:
         """Report that the code waits for real. This never returns."""
         code = frame.f_code
+        advice = _advice_on_library(frame.f_globals.get("__name__")) or (
+            "if it waits for a lock or an event of another loop, that loop is suspended: "
+            "don't poll or sleep while holding a lock"
+        )
         self.die(
             BlockedLoopError(
                 f"the loop {self._client.worker} has been blocked for {BLOCKED_SECONDS:.0f} real "
                 f"seconds in {code.co_name} ({code.co_filename}:{frame.f_lineno}), while all other "
-                "workers wait for it; if it waits for a lock or an event of another loop, that "
-                "loop is suspended: don't poll or sleep while holding a lock"
+                f"workers wait for it; {advice}"
             )
         )
 

@@ -72,5 +72,6 @@ def advice_on_domain(own: str, other: str) -> str:
     """Return how to run everything in the domain that the code names."""
     return (
         f"everything else runs in the domain {own!r}; to run it in that of the code, use "
-        f"@pytest.mark.swf(domain={other!r}), Runner(domain={other!r}) or --domain {other}"
+        f"@pytest.mark.swf(domain={other!r}), Runner(domain={other!r}), explore(…, "
+        f"domain={other!r}) or --domain {other}"
     )

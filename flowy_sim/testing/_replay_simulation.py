@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowy_sim._clients.in_process import Reply
 from flowy_sim._clients.simulation import Simulation
 from flowy_sim._engine.latency import Latency
+from flowy_sim._simulation.clock import to_milliseconds
 from flowy_sim._simulation.waiters import Threads
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class RecordedClock:
     @property
     def milliseconds(self) -> int:
         """The present instant in milliseconds since 1970."""
-        return round(self.now.timestamp() * 1000)
+        return to_milliseconds(self.now)
 
 
 class ReplaySimulation(Simulation):

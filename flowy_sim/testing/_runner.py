@@ -28,7 +28,7 @@ from flowy_sim.testing._run import EventFeed, EventListener, Run
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._starter import Starter, WorkerSetup, checked_starts, number_of_workers
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._turn_loop import TurnLoop
 
 DOMAIN = "simulated"
 """The domain in which workflows run by default."""
@@ -201,33 +201,17 @@ class Runner:
         self._watched: list[Callable[[], object]] = []
         self._goals: list[Callable[[], object]] = []
         self.ends_within = None if ends_within is None else number("ends_within", ends_within)
+        setup, loop = self._worker_setup, self.turn_loop
         self._starter = Starter(
-            simulation,
-            domain,
-            payloads,
-            self._worker_setup,
-            self.turn_loop,
-            self._event_feed,
-            self.choose,
-            arguments,
-            checked_starts(starts),
+            setup, loop, payloads, self.choose, arguments, checked_starts(starts)
         )
-        self._finisher = Finisher(
-            self.scheduler,
-            self.stub_dispatch,
-            self._worker_setup,
-            self.turn_loop,
-            self._event_feed,
-            payloads,
-            most_restarts,
-            self.ends_within,
-        )
+        self._finisher = Finisher(setup, loop, payloads, most_restarts, self.ends_within)
         self.runs = self._finisher.runs
         self.loops: list[Any] = []
 
     @property
     def domain(self) -> str:
-        """The domain, which is registered when this is first read."""
+        """The domain, which is registered when this is first read, or when a call names it."""
         self._worker_setup.register_domain()
         return self._domain
 

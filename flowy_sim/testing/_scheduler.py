@@ -149,9 +149,11 @@ class Scheduler:
             return time_skipping.changes != changes and self.take_turn()
         pools = self.worker_pools.pools
         first = self._next % len(pools) if pools else 0
+        # Round robin, if the schedule always chooses the first possibility.
         order = (*range(first, len(pools)), *range(first))
         ready = [index for index in order if pools[index].is_ready(waiting)]
         if not ready and has_loops:
+            # The second rule of poll loops; the third one comes last (see `_loops`).
             unknown = waiting.difference(*(pool.lists for pool in pools))
             ready = [
                 index
@@ -167,6 +169,7 @@ class Scheduler:
                 for index in order
                 if isinstance(pool := pools[index], LoopPool) and pool.is_ready_to_answer()
             )
+            # No more than one: a loop is only asked once for each task that it holds.
             ready = list(islice(ahead, 1))
         if not ready:
             return False

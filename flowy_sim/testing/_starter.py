@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 from flowy._checks import number, text, whole_number
 from flowy._client import Execution, fault_code
-from flowy._start import NameAndVersion, start
+from flowy._start import NameAndVersion, RawInput, start
 from flowy.activity import Activity
 from flowy.errors import ConfigurationError, FlowyError, StartError
 from flowy.payloads import Payloads
 from flowy.workflow import Workflow, WorkflowType
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._engine.domains import request_to_register
 from flowy_sim._engine.faults import Fault
 from flowy_sim._simulation.stub_answers import ACTIVITY, CHILD, FUNCTION
 from flowy_sim.testing._other_places import advice_on_domain, advice_on_region
@@ -35,10 +36,9 @@ from flowy_sim.testing._registry import (
     implementations,
     module_of,
 )
-from flowy_sim.testing._run import EventFeed
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import StubDispatch
-from flowy_sim.testing._time import TurnLoop
+from flowy_sim.testing._turn_loop import TurnLoop
 
 
 class WorkerSetup:
@@ -70,6 +70,8 @@ class WorkerSetup:
         self._activities = activities
         self._workflows = dict.fromkeys(workflows)
         self._task_lists = task_lists
+        # Code may name the domain before it reads `Runner.domain`, or register it itself.
+        scheduler.simulation.engine().expected_domains.add(self._domain)
         self._registered = False
         self._prepared: int | None = None
 
@@ -112,7 +114,7 @@ class WorkerSetup:
         if self._registered:
             return False
         self._registered = True
-        request = {"name": self._domain, "workflowExecutionRetentionPeriodInDays": "90"}
+        request = request_to_register(self._domain)
         try:
             self._scheduler.simulation.call("RegisterDomain", request)
         except Fault as fault:
@@ -254,12 +256,9 @@ class Starter:
     """Starts executions.
 
     Args:
-        simulation: where they run.
-        domain: their domain.
-        payloads: encodes their input, unless an option says otherwise.
         worker_setup: is prepared for each workflow before it is started.
         turn_loop: gives turns to code that may register types.
-        event_feed: publishes their events.
+        payloads: encodes their input, unless an option says otherwise.
         choose: chooses their arguments, and when they are started.
         arguments: what workflows are also started with; see `flowy_sim.testing.Runner`.
         starts: the seconds after which they are started.
@@ -270,23 +269,21 @@ class Starter:
 
     def __init__(
         self,
-        simulation: Simulation,
-        domain: str,
-        payloads: Payloads,
         worker_setup: WorkerSetup,
         turn_loop: TurnLoop,
-        event_feed: EventFeed,
+        payloads: Payloads,
         choose: Choose,
         arguments: object,
         starts: tuple[float, ...],
     ) -> None:
-        self._simulation = simulation
-        self._client = simulation.client(poll_seconds=0)
-        self._domain = domain
-        self._payloads = payloads
+        scheduler = turn_loop.scheduler
+        self._simulation = scheduler.simulation
+        self._client = scheduler.client
+        self._domain = scheduler.domain
+        self._event_feed = turn_loop.event_feed
         self._worker_setup = worker_setup
         self._turn_loop = turn_loop
-        self._event_feed = event_feed
+        self._payloads = payloads
         self._choose = choose
         self._arguments = arguments
         self._starts = starts
@@ -315,13 +312,13 @@ class Starter:
             given = StartArguments(args, kwargs)
             args, kwargs = chosen_arguments(self._arguments, workflow.run, given, self._choose)
             kwargs = {**kwargs, **own}
-        return self._start(declared.name, workflow, self._client, *args, **kwargs)
+        return self._start(declared.name, workflow, *args, **kwargs)
 
     def _start_by_name(
         self, named: NameAndVersion, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Execution:
         __tracebackhide__ = True
-        client = _TextInput(self._client, kwargs.pop("input", None))
+        given = _raw_input(kwargs.pop("input", None))
         name = text("the name of a workflow", named[0])
         unknown = sorted(kwargs.keys() - _START_OPTIONS)
         if args or unknown:
@@ -332,7 +329,7 @@ class Starter:
             )
         self._worker_setup.prepare()
         try:
-            return self._start(name, named, client, **kwargs)
+            return self._start(name, named, given, **kwargs)
         except StartError as error:
             cause = error.__cause__
             if not isinstance(cause, Exception) or fault_code(cause) != "UnknownResourceFault":
@@ -341,7 +338,7 @@ class Starter:
         while self._turn_loop.take_turn():
             pass
         self._check_not_elsewhere(name, str(named[1]))
-        return self._start(name, named, client, **kwargs)
+        return self._start(name, named, given, **kwargs)
 
     def _check_not_elsewhere(self, name: str, version: str) -> None:
         """Check that a type is not registered only in another domain or region.
@@ -367,37 +364,26 @@ class Starter:
                     f"region {engine.region!r}; {advice}"
                 )
 
-    def _start(
-        self, name: str, workflow: Any, client: Any, /, *args: Any, **kwargs: Any
-    ) -> Execution:
+    def _start(self, name: str, workflow: Any, /, *args: Any, **kwargs: Any) -> Execution:
         __tracebackhide__ = True
         kwargs.setdefault("workflow_id", f"{name}-{self.started + 1}")
         kwargs.setdefault("payloads", self._payloads)
         if self._starts:
             self._simulation.clock.advance(self._choose("when it is started", self._starts))
         try:
-            execution = start(client, self._domain, workflow, *args, **kwargs)
+            execution = start(self._client, self._domain, workflow, *args, **kwargs)
         except FlowyError as error:
             # The message says it all; a test's report should not show the code that raised it.
+            if error.__cause__ is not None:
+                error.__cause__.__traceback__ = None
             raise error.with_traceback(None) from error.__cause__
         self.started += 1
         self._event_feed.add(execution)
         return execution
 
 
-class _TextInput:
-    """A client that starts an execution with an input that flowy does not encode."""
-
-    def __init__(self, client: Any, text: str | None) -> None:
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"input must be text, not {text!r}; use json.dumps(…)")
-        self._client = client
-        self._text = text
-
-    def start_workflow_execution(self, **request: Any) -> dict[str, Any]:
-        """Start an execution with the text as its input."""
-        del request["input"]
-        if self._text is not None:
-            request["input"] = self._text
-        started: dict[str, Any] = self._client.start_workflow_execution(**request)
-        return started
+def _raw_input(given: object) -> RawInput:
+    __tracebackhide__ = True
+    if given is not None and not isinstance(given, str):
+        raise ConfigurationError(f"input must be text, not {given!r}; use json.dumps(…)")
+    return RawInput(given)

@@ -15,7 +15,7 @@ from types import FrameType
 
 from flowy._safe_text import safe_logger
 from flowy_sim._simulation.virtual_sleep import place_of_wait
-from flowy_sim._simulation.waiters import computes
+from flowy_sim._simulation.waiters import computes, frame_of
 
 BLOCKED_SECONDS = 10.0
 """Real seconds after which code that waits, and does not compute, counts as blocked."""
@@ -87,10 +87,7 @@ class Watchdog:
             if not self._inside or section != self._section or computes(main.native_id):
                 section, looks = self._section, 0
             elif looks == _NOTICED:
-                frame = sys._current_frames().get(main.ident or 0)
-                where = place_of_wait(frame) if frame is not None else ""
-                if where:
-                    _log.warning("%s waits in real time", where)
+                _log_wait(main)
             elif looks * _LOOK > BLOCKED_SECONDS and main.ident is not None:
                 looks = 0
                 signal.pthread_kill(main.ident, number)
@@ -98,3 +95,11 @@ class Watchdog:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._inside:
             self._blocked(frame or sys._getframe())
+
+
+def _log_wait(thread: threading.Thread) -> None:
+    """Log where a thread waits in real time."""
+    frame = frame_of(thread)
+    where = place_of_wait(frame) if frame is not None else ""
+    if where:
+        _log.warning("%s waits in real time", where)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from types import FrameType
@@ -24,22 +23,20 @@ from flowy_sim._simulation.child_processes import ChildProcesses, Work
 from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
-from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import really_wait
 from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
 from flowy_sim.faults._injector import FaultInjector
-from flowy_sim.testing._loop_threads import LoopThread
+from flowy_sim.testing._loop_threads import LoopThread, LoopThreads
 from flowy_sim.testing._loops import LoopWorker
 from flowy_sim.testing._other_places import OtherPlaces
 from flowy_sim.testing._watchdog import Watchdog
-from flowy_sim.testing._worker_pool import PolledList, Suspendable
+from flowy_sim.testing._worker_pool import PolledList
 
 LOOK = 0.005
 """Real seconds between two looks for what threads do that poll loops have started."""
 
 GRACE = 4
 """The number of looks for which such a thread counts as busy although it does not compute."""
-
 
 _SEVERAL = 2
 """The fewest threads or loops of which one can overtake another."""
@@ -81,6 +78,7 @@ class WorkerClient(Client):
         virtual_sleep: whether poll loops sleep in simulated time.
         worker: the name of the worker that takes its turn; empty between turns.
         loop: the poll loop whose turn it is; None if it is that of another worker.
+        loop_threads: the threads that poll loops have started.
         watchdog: watches the turns of poll loops.
         processes: the processes that poll loops have started.
         task: the task that the worker has not answered yet.
@@ -116,11 +114,10 @@ class WorkerClient(Client):
         self._domain = domain
         self._other_places = OtherPlaces(self._region, domain)
         self._thread = threading.get_ident()
-        self._threads: dict[int, LoopThread] = {}
-        self._unused_since: float | None = really_monotonic()
+        self.loop_threads = LoopThreads()
         self._is_calling = False
         self._tasks: dict[str, Reply] = {}
-        self.loop: Suspendable | None = None
+        self.loop: LoopWorker | None = None
         self.watchdog = Watchdog(self._blocked, simulation.threads.ignore)
         self.processes = ChildProcesses(simulation.host.presence.patience)
         self._on_task = on_task
@@ -238,6 +235,7 @@ class WorkerClient(Client):
         except ClientError as error:
             if getattr(error, "injected", False):
                 raise
+            # The client that made the call has exceptions of its own, which are found by this name.
             code, message = fault_code(error), error.response["Error"]["Message"]
             raise type(str(code), (Fault,), {})(message or None) from None
         return {name: value for name, value in reply.items() if name != "ResponseMetadata"}
@@ -282,7 +280,7 @@ class WorkerClient(Client):
 
     def sleeps(self) -> bool:
         """Return whether the code that runs is a poll loop, which sleeps in simulated time."""
-        own = self._threads.get(threading.get_ident())
+        own = self.loop_threads.current()
         if own is not None:
             return not (own.has_turn and self._is_calling)
         is_loop = self.loop is not None and not self._is_calling
@@ -290,10 +288,7 @@ class WorkerClient(Client):
 
     def _has_turn(self) -> bool:
         """Return whether the current thread takes turns; if so, wait for its turn."""
-        own = self._threads.get(threading.get_ident())
-        if own is not None:
-            own.await_turn()
-        return own is not None or threading.get_ident() == self._thread
+        return self.loop_threads.await_turn() or threading.get_ident() == self._thread
 
     # Threads that loops start
 
@@ -307,7 +302,7 @@ class WorkerClient(Client):
             return
         self._has_turn()
         starter = self.loop
-        assert isinstance(starter, LoopWorker)
+        assert starter is not None
         started = LoopThread(thread, starter.process, self, threads, self.note_accident)
         self._is_calling = True  # The loop does not wait while it waits for its start.
         try:
@@ -324,33 +319,6 @@ class WorkerClient(Client):
     def note_process(self, work: Work, *, has_started: bool = False) -> None:
         """Note that a poll loop has started a process, or may wait for what processes do."""
         self.processes.note(work, has_started=has_started)
-
-    def enter_thread(self, own: LoopThread) -> None:
-        """Note that the current thread takes turns."""
-        self._threads[threading.get_ident()] = own
-
-    def leave_thread(self) -> None:
-        """Note that it ends."""
-        del self._threads[threading.get_ident()]
-
-    def end_threads(self) -> None:
-        """End all threads that take turns."""
-        for each in list(self._threads.values()):
-            each.end()
-
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Let threads wait for their turns, also for a long time."""
-        before, self._unused_since = self._unused_since, None
-        try:
-            yield
-        finally:
-            self._unused_since = before and really_monotonic()
-
-    def unused_seconds(self) -> float:
-        """Return for how many real seconds no worker has been able to take a turn."""
-        since = self._unused_since
-        return 0 if since is None else really_monotonic() - since
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
         """Let the poll loop sleep, or wait until `woken` returns that it is over."""
@@ -369,7 +337,7 @@ class WorkerClient(Client):
         self._has_turn()
         assert self.loop is not None
         threads = self._simulation.threads
-        is_thread = threading.get_ident() in self._threads
+        is_thread = self.loop_threads.current() is not None
         looks = GRACE if is_thread or not threads.another_can_call() else 0
         while not woken(0 if looks == GRACE else LOOK):
             if looks < GRACE:
@@ -468,10 +436,11 @@ class WorkerClient(Client):
     ) -> tuple[Reply, BaseException | None]:
         assert self.loop is not None
         loop, self._is_calling = self.loop, True
-        loop.note_call(operation)
+        loop.spins.note_call(operation)
         try:
             reply = make()
         except BaseException as error:
+            # Not raised here: a loop that it kills must be left outside of any handler.
             loop.fail(error)
             return {}, error
         finally:

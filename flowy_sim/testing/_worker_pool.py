@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 PolledList = tuple[str, str]
 """A task list: the operation that polls it, and its name."""
@@ -18,53 +16,6 @@ class PollingWorker(Protocol):
 
     def run_once(self) -> bool:
         """Poll once and work on the task, if there is one; return whether there was."""
-        ...
-
-
-class Suspendable(Protocol):
-    """A poll loop whose turn it is."""
-
-    answers: list[object]
-
-    @property
-    def process(self) -> Any:
-        """The loop to whose process this code belongs."""
-        ...
-
-    def poll(self, polled: PolledList) -> None:
-        """Wait until a poll of a list may be answered."""
-        ...
-
-    async def poll_in_event_loop(self, polled: PolledList | None) -> None:
-        """Wait until a poll may be answered, while other coroutines go on."""
-        ...
-
-    def idle(self, seconds: float, wait: Callable[[float | None], bool]) -> None:
-        """Wait for something to happen in the event loop of the code."""
-        ...
-
-    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Note that an event loop runs in the code."""
-        ...
-
-    def sleep(self, seconds: float, woken: Callable[[], bool] | None) -> None:
-        """Wait for some simulated time, or until `woken` returns that it is over."""
-        ...
-
-    def fail(self, error: BaseException) -> None:
-        """Note that a call of the code fails."""
-        ...
-
-    def note_call(self, operation: str) -> None:
-        """Note that the code makes a call."""
-        ...
-
-    def block(self, frame: FrameType) -> None:
-        """Report that the code waits for real."""
-        ...
-
-    def die(self, error: BaseException) -> None:
-        """End the code here, because of an error that it must not see."""
         ...
 
 

@@ -61,6 +61,7 @@ class WorkerPools:
         client: the client of the workers.
 
     Attributes:
+        size: as given.
         registry: the types that flowy's own workers can work on; None before there are any.
         suspended: the executions that deciders keep in memory.
         deployed: the code that has replaced other code.
@@ -76,7 +77,7 @@ class WorkerPools:
     ) -> None:
         self._simulation = simulation
         self._domain = domain
-        self._size = size
+        self.size = size
         self._client = client
         self.registry: Registry | None = None
         self.suspended: SuspendedExecutions = ReplayingDeciders()
@@ -185,7 +186,7 @@ class WorkerPools:
         for pool in (*self.pools, *self._stopped):
             if isinstance(pool, LoopPool):
                 pool.discard()
-        self._client.end_threads()
+        self._client.loop_threads.end()
         self._client.processes.end()
         self._simulation.threads.release()
 
@@ -223,7 +224,7 @@ class WorkerPools:
             sleeps,
             virtual_sleep(client),
             client.watchdog.watching(),
-            client.used(),
+            client.loop_threads.used(),
         ):
             yield
 
@@ -393,7 +394,7 @@ class WorkerPools:
 
     def _pool(self, role: str, polled: PolledList, newer: DeployedCode) -> WorkerPool:
         create = self._decider if polled[0] == DECISION_POLL else self._worker
-        return WorkerPool(partial(create, polled[1], newer), role, self._size, [polled])
+        return WorkerPool(partial(create, polled[1], newer), role, self.size, [polled])
 
     def _decider(self, task_list: str, newer: DeployedCode, name: str) -> PollingWorker:
         workflows = {**self.known.workflows, **self.deployed.workflows, **newer.workflows}

@@ -23,7 +23,7 @@ _PYTHON_TYPES: dict[str, type[Any]] = {
 }
 
 
-def check_shape(shape: Any, value: Any, name: str, required: Sequence[str] = ()) -> None:
+def check_shape(shape: Any, value: Any, name: str, required: Sequence[str]) -> None:
     """Refuse a value that the service cannot have written. Scalar members may be missing.
 
     Args:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowy_sim._server.endpoint import Endpoint
-from flowy_sim._server.server import listen
 from tests.support.browser import DESK, PHONE, Tabs, violations
 from tests.support.console_pages import console_server
 from tests.support.console_shop import DOMAIN, Shop, charge, decision, timer
@@ -80,11 +79,7 @@ def order(shop: Shop) -> None:
     shop.start("order-1", tagList=["eu"], input='{"lamp": 2}')
     shop.decide(charge("charge-1", input='{"cents": 4200}'), timer("remind", 3600))
     shop.take()
-    signal_(shop, "hurry")
-
-
-def signal_(shop: Shop, name: str, workflow_id: str = "order-1") -> None:
-    shop.client.signal_workflow_execution(domain=DOMAIN, workflowId=workflow_id, signalName=name)
+    shop.signal("hurry")
 
 
 # Live updates
@@ -99,12 +94,12 @@ def test_a_new_execution_appears_in_the_list_by_itself(shop: Shop, show: Show) -
 def test_new_events_appear_and_nothing_moves(shop: Shop, show: Show) -> None:
     order(shop)
     for number in range(60):
-        signal_(shop, f"note-{number}")
+        shop.signal(f"note-{number}")
     page = show("order-1", size=(1280, 500))
     page.locator("#e40").scroll_into_view_if_needed()
     top = "() => document.getElementById('e40').getBoundingClientRect().top"
     before = page.evaluate(top)
-    signal_(shop, "late")
+    shop.signal("late")
     page.locator(".events", has_text="signal late").wait_for()
     page.locator(".labels", has_text="signal late").wait_for()
     assert abs(page.evaluate(top) - before) < 1
@@ -255,18 +250,13 @@ def served(path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             started.send_signal(signal.SIGKILL)
 
 
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="kills processes")
 def test_a_page_says_when_the_server_is_gone_and_catches_up_when_it_is_back(
-    tabs: Tabs, tmp_path: Path
+    tabs: Tabs, tmp_path: Path, port: int
 ) -> None:
     tabs.expected.append("net::ERR_")  # The server is killed.
-    path, port = tmp_path / "shop.db", free_port()
+    path = tmp_path / "shop.db"
     endpoint = Endpoint(f"http://127.0.0.1:{port}")
     with served(path, port):
         shop = Shop(endpoint.client())
@@ -286,9 +276,9 @@ EXECUTIONS = 100_000 if SOAK else 20_000
 
 
 @pytest.mark.slow
-def test_a_list_of_many_thousand_executions(tabs: Tabs, tmp_path: Path) -> None:
+def test_a_list_of_many_thousand_executions(tabs: Tabs, tmp_path: Path, port: int) -> None:
     tabs.expected.append("net::ERR_")  # The server is killed.
-    path, port = tmp_path / "shop.db", free_port()
+    path = tmp_path / "shop.db"
     fill(path, EXECUTIONS)
     with served(path, port):
         page = tabs.open(f"http://127.0.0.1:{port}/?domain={DOMAIN}")

@@ -48,10 +48,6 @@ def is_live(page: Page) -> None:
     page.get_by_role("status").get_by_text("live", exact=True).wait_for()
 
 
-def signal(shop: Shop, name: str, workflow_id: str = "order-1") -> None:
-    shop.client.signal_workflow_execution(domain=DOMAIN, workflowId=workflow_id, signalName=name)
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_violation_in_dialogs_and_menus(
     endpoint: Endpoint, shop: Shop, tabs: Tabs, dark: bool
@@ -123,7 +119,7 @@ def test_focus_selection_scroll_and_opened_details_stay(
     endpoint: Endpoint, shop: Shop, tabs: Tabs
 ) -> None:
     for number in range(60):
-        signal(shop, f"hurry-{number}")
+        shop.signal(f"hurry-{number}")
     page = tabs.open(endpoint.url + PAGES["execution"])
     is_live(page)
     details = page.locator("tr#e1 details")
@@ -132,7 +128,7 @@ def test_focus_selection_scroll_and_opened_details_stay(
     page.evaluate("getSelection().selectAllChildren(document.querySelector('#e60'))")
     page.evaluate("scrollTo(0, 1200)")
     before = page.evaluate("[scrollY, getSelection().toString()]")
-    signal(shop, "last")
+    shop.signal("last")
     page.locator("tr", has_text="signal last").wait_for(state="attached")
     assert page.evaluate("[scrollY, getSelection().toString()]") == before
     assert details.get_attribute("open") is not None
@@ -171,11 +167,11 @@ def test_a_page_of_ten_thousand_events_opens_and_follows(
     ]
     shop.start("long", taskList={"name": "long"})
     for name in ("once", "twice"):
-        signal(shop, name, "long")
+        shop.signal(name, "long")
         task = shop.client.poll_for_decision_task(domain=DOMAIN, taskList={"name": "long"})
         shop.client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=markers)
     page = tabs.open(f"{endpoint.url}/_console/execution?workflow=long")
     is_live(page)
     assert page.locator(".events tr[id]").count() > 9990
-    signal(shop, "hurry", "long")
+    shop.signal("hurry", "long")
     page.locator("tr", has_text="signal hurry").wait_for(state="attached")

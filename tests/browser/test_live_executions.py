@@ -138,14 +138,14 @@ def shown(page: Page) -> list[str]:
     return list(page.evaluate(SHOWN))
 
 
-def settled(page: Page, expected: list[str]) -> list[str]:
-    """Return what a page shows once that is what is expected, or does not become it."""
-    found = shown(page)
-    for _ in range(20):
-        if found == expected:
+def settled(page: Page, other: Page) -> tuple[list[str], list[str]]:
+    """Return what two pages show, once both show the same or do not come to that."""
+    both = shown(page), shown(other)
+    for _ in range(50):
+        if both[0] == both[1]:
             break
-        found = shown(page)
-    return found
+        both = shown(page), shown(other)
+    return both
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -161,8 +161,7 @@ def test_an_open_page_becomes_what_it_would_be_if_it_were_loaded_again(
         changes.make(10 + 20 * round_)
         again = tabs.open(url)
         again.wait_for_selector("[data-ready]", state="attached")
-        expected = shown(again)
-        found = settled(page, expected)
+        found, expected = settled(page, again)
         assert "\n".join(unified_diff(expected, found, n=1)) == ""
         again.context.close()
     tabs.close()  # The server stops before the pages do.

@@ -188,6 +188,8 @@ def test_everything_is_explored_in_the_region_that_is_given(invoke: Invoke, tmp_
     assert "No failure" in found.output, found.output
     elsewhere = invoke("explore", *words, *place[:2], "--fault", "none")
     assert "Unknown domain: kiosk" in elsewhere.output
+    advised = invoke("run", "--setup", "abroad:decide", *words[:4], *START, "--region", "eu-west-1")
+    assert "Unknown domain: kiosk\neverything else runs in the domain 'simulated'" in advised.stderr
     advised = invoke("run", *words[:4], *START, *place[:2])
     assert "Unknown domain: kiosk\nIt calls eu-west-1; everything else" in advised.stderr
     assert "--region eu-west-1" in advised.stderr

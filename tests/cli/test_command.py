@@ -34,7 +34,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_help_shows_examples_as_they_are_typed():
-    assert "\n    flowy-sim run shop:Order 42     your own workflow\n" in flowy_sim("-h").stdout
+    assert "\n    flowy-sim run shop:Order 42     run your own workflow\n" in flowy_sim("-h").stdout
     assert "\n    flowy-sim run\n" in flowy_sim("run", "--help").stdout
 
 
@@ -56,6 +56,43 @@ assert not slow & set(sys.modules), slow & set(sys.modules)
     )
 
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is full")
+@pytest.mark.parametrize("words", [["--help"], ["run", "--json"], ["run"]])
+def test_output_that_is_not_taken_ends_a_command_with_a_sentence(words):
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert ran.returncode == 1
+    assert ran.stderr == "Error: The output cannot be written: No space left on device.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs the shell sh")
+@pytest.mark.parametrize("command", ["flowy_sim run", "flowy --version"])
+def test_a_command_runs_without_any_standard_stream(command):
+    shell = ["sh", "-c", f"{sys.executable} -m {command} <&- >&- 2>&-"]
+
+    assert subprocess.run(shell).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["flowy", "flowy_sim"])
+def test_an_interruption_while_a_command_is_imported_ends_it_silently(command):
+    ran = python(
+        f"""
+import builtins, sys
+real = builtins.__import__
+def interrupted(name, *others, **named):
+    if name == "click":
+        raise KeyboardInterrupt
+    return real(name, *others, **named)
+builtins.__import__ = interrupted
+from {command}.__main__ import main
+main()
+"""
+    )
+
+    assert (ran.returncode, ran.stderr) == (130, "")
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
@@ -124,6 +161,7 @@ def test_text_that_the_terminal_cannot_show_does_not_stop_the_command(write):
     assert ran.stdout.startswith("\\u2603\n\nna?ve 1 - completed - ")
 
 
+@pytest.mark.slow
 def test_json_goes_through_a_pipe_whatever_activities_print(write):
     write(
         "shop.py",

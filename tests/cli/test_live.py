@@ -232,6 +232,6 @@ def test_what_a_worker_ends_with_is_raised():
     member = WorkerThread(FakeClient(), Broken)
 
     with WorkerThreads([member], give_up_polls=True) as workers:
-        member.join(10)
+        member.join(60)
         with pytest.raises(OSError, match="no disk"):
             workers.check()

@@ -407,10 +407,12 @@ def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write, t
     write(
         "shop.py",
         """
-        from flowy import Workflow, workflow
+        from flowy import ActivityProxy, Workflow, workflow
 
         @workflow("order", 1, "shop")
         class Order(Workflow):
+            charge = ActivityProxy("charge", 1)  # Its code is elsewhere.
+
             def run(self):
                 return self.signal("paid").result()
         """,
@@ -423,6 +425,7 @@ def test_a_workflow_that_waits_for_a_signal_says_how_to_send_it(invoke, write, t
     assert "paid?<i>, awaited</i>" in page
     assert re.search(r'<text class="awaited" x="100.0%".*>◇</text>', page)
     assert "To send a signal, add --signal NAME, or NAME=VALUE@SECONDS.\n" in result.stdout
+    assert "--stub" not in result.stdout
     assert invoke("run", "shop:Order", "--signal", "paid=42@60").stdout.startswith("42\n")
 
 
@@ -443,7 +446,10 @@ def test_what_is_elsewhere_can_be_stubbed_and_a_run_without_it_says_so(invoke, w
     write("lone.py", LONE)
     missing = invoke("run", "lone:Lone")
     assert missing.exit_code == 1
-    assert "To stub what is elsewhere, add --stub NAME:VERSION=result:JSON." in missing.stdout
+    assert (
+        "To stub one whose code is elsewhere, add --stub NAME:VERSION=result:JSON."
+        in missing.stdout
+    )
 
     write("s.json", '[{"activity": "ship", "version": "2", "result": "sent", "takes": 3600}]')
     result = invoke("run", "lone:Lone", "--stub", 'charge:1=result:"paid, "', "--stub", "s.json")

@@ -105,7 +105,7 @@ def test_coroutines_finish_a_long_workflow_at_once(virtual_sleep: bool) -> None:
         info = asyncio.run(run_order())
     assert info["closeStatus"] == "COMPLETED"
     assert (info["closeTimestamp"] - info["startTimestamp"]).days == 300
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # As long as one poll would last.
 
 
 def test_a_coroutine_sleeps_virtually_while_it_holds_a_task() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
+import pytest
+
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.client_programs import HERE, Programs
 
 PROGRAM = (sys.executable, HERE / "plain_boto3.py")
 
 
+@pytest.mark.slow
 def test_programs_on_boto3_complete_an_order(at_virtual: Programs, virtual: Endpoint) -> None:
     at_virtual.run(*PROGRAM, "starter")
     with at_virtual.ending(*PROGRAM, "worker"):

@@ -7,6 +7,7 @@ import pytest
 
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.console_pages import Browser, console_server
+from tests.support.console_shop import Shop
 
 _NUMBERS = count(1)
 
@@ -30,3 +31,10 @@ def endpoint(served_console: Endpoint) -> Iterator[Endpoint]:
 def browser(endpoint: Endpoint) -> Browser:
     """A browser that shows the simulation."""
     return Browser(endpoint)
+
+
+@pytest.fixture
+def shop(endpoint: Endpoint) -> Shop:
+    """A shop in the simulation, whose clock stands still until it is moved."""
+    endpoint.set_clock("paused")
+    return Shop(endpoint.client())

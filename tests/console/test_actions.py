@@ -20,12 +20,6 @@ from tests.support.console_shop import DOMAIN, Shop, charge, timer
 from tests.support.hostile_text import WORST, hostile_texts
 
 
-@pytest.fixture
-def shop(endpoint: Endpoint) -> Shop:
-    endpoint.set_clock("paused")
-    return Shop(endpoint.client())
-
-
 def act(
     browser: Browser,
     name: str,

@@ -14,12 +14,6 @@ from tests.support.console_shop import DOMAIN, Shop, charge, decision, timer
 from tests.support.hostile_text import WORST, problems_of
 
 
-@pytest.fixture
-def shop(endpoint: Endpoint) -> Shop:
-    endpoint.set_clock("paused")
-    return Shop(endpoint.client())
-
-
 def shown(browser: Browser, workflow_id: str, **query: Any) -> Page:
     return browser.open("_console/execution", workflow=workflow_id, **query)
 

@@ -16,12 +16,6 @@ from tests.support.console_pages import Browser, Page
 from tests.support.console_shop import DOMAIN, Shop, charge, decision, timer
 
 
-@pytest.fixture
-def shop(endpoint: Endpoint) -> Shop:
-    endpoint.set_clock("paused")
-    return Shop(endpoint.client())
-
-
 def ids(page: Page) -> list[str]:
     """Return the workflow IDs of a list."""
     return [text for text, target in page.links.items() if "/execution?" in target]

@@ -42,12 +42,6 @@ class Watched:
 
 
 @pytest.fixture
-def shop(endpoint: Endpoint) -> Shop:
-    endpoint.set_clock("paused")
-    return Shop(endpoint.client())
-
-
-@pytest.fixture
 def client(shop: Shop) -> Watched:
     return Watched(shop.client)
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 
@@ -118,6 +120,45 @@ def test_hostile_ids_are_shown_harmlessly_and_their_links_lead_back(
     assert found.status == 200
     assert problems_of(found.source) == []
     assert len(browser.open(domain="shop", tag=hostile).values("tr", "data-run")) == 1
+
+
+def asked_of_scripts(hostile: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield what scripts ask for, with a text in one place of each request."""
+    for path in ("data", "history", "stamp"):
+        for member in ("account", "domain", "region", "workflow", "run"):
+            query = {"domain": "shop", "workflow": "order-1", member: hostile}
+            yield "GET", f"{path}?{urlencode(query, errors='surrogatepass')}", {}
+    fields = ("workflow", "run", "signal", "input", "reason", "seconds", "activity", "type_name")
+    for action in ("start", "signal", "terminate", "complete", "advance", "nothing"):
+        for kind in ("act", "copy"):
+            for field in fields:
+                given = {"workflow": "order-1", "type_version": "1", "type_name": "x"}
+                yield "POST", f"{kind}/{action}?domain=shop", {**given, field: hostile}
+
+
+@pytest.mark.parametrize("hostile", [WORST, "a\ud800b", "1e400", "\x00", "x" * 300])
+def test_whatever_a_script_asks_for_is_answered_or_refused_in_json(
+    endpoint: Endpoint, browser: Browser, hostile: str
+) -> None:
+    Shop(endpoint.client()).start("order-1")
+    browser.open()
+    for method, path, fields in asked_of_scripts(hostile):
+        body = json.dumps(fields).encode() if method == "POST" else None
+        sent = {"X_Flowy_Action": browser.token} if method == "POST" else {}
+        status, headers, answer = browser.ask(method, f"_console/{path}", body, **sent)
+        assert status in (200, 400, 404), (path, fields)
+        assert headers["content-type"] == "application/json"
+        assert json.loads(answer) is not None
+
+
+@pytest.mark.parametrize("account", ["1", "shop", "\ud800", "1" * 5_000])
+@pytest.mark.parametrize("path", PAGES)
+def test_an_account_that_cannot_be_is_refused_with_a_page(
+    served_console: Endpoint, path: str, account: str
+) -> None:
+    page = Browser(served_console).open(path.partition("?")[0], account=account)
+    assert page.status == 404
+    assert "is not an account" in page.text
 
 
 class TestCredentials:

@@ -21,7 +21,7 @@ class Stream:
 
     def __init__(self, endpoint: Endpoint, path: str = "/_console/stream", **headers: str) -> None:
         host, _, name = endpoint.url.removeprefix("http://").partition("/")
-        self._connection = http.client.HTTPConnection(host, timeout=20)
+        self._connection = http.client.HTTPConnection(host, timeout=60)
         sent = {each.replace("_", "-"): value for each, value in headers.items()}
         self._connection.request("GET", f"/{name}{path}" if name else path, headers=sent)
         self.response = self._connection.getresponse()

@@ -1,19 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.console_pages import Browser
 from tests.support.console_shop import DOMAIN, Shop, charge
 from tests.support.http_clients import Program
 
 TASK_LISTS = "_console/task-lists"
-
-
-@pytest.fixture
-def shop(endpoint: Endpoint) -> Shop:
-    endpoint.set_clock("paused")
-    return Shop(endpoint.client())
 
 
 def test_backlog_and_age_of_the_oldest_task(

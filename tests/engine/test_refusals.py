@@ -204,12 +204,12 @@ def test_polls_that_wait_on_one_list_are_limited(make_world: Any) -> None:
         poll = getattr(client, f"poll_for_{kind}_task")
         with ThreadPoolExecutor(2) as threads:
             polls = [threads.submit(poll, domain=DOMAIN, taskList={"name": "x"}) for _ in range(2)]
-            (refused,), (waiting,) = wait(polls, timeout=10, return_when=FIRST_COMPLETED)
+            (refused,), (waiting,) = wait(polls, timeout=60, return_when=FIRST_COMPLETED)
             if kind == "activity":
                 world.answer(busy, schedule(taskList={"name": "x"}))
             else:
                 world.start("other", taskList={"name": "x"})
-            assert waiting.result(timeout=10)["taskToken"]
+            assert waiting.result(timeout=60)["taskToken"]
         error = refused.exception()
         assert isinstance(error, client.exceptions.LimitExceededFault)
         assert error.response["Error"]["Message"] == (

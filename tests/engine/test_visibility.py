@@ -218,6 +218,7 @@ def test_a_page_token_is_good_for_a_day_and_for_its_own_operation() -> None:
         service.call("ListOpenWorkflowExecutions", nextPageToken=token, **asked)
 
 
+@pytest.mark.slow
 def test_removing_executions_frees_their_memory() -> None:
     service = Service()
 

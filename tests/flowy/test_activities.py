@@ -362,7 +362,7 @@ def test_automatic_heartbeats_continue_while_the_activity_works(simulated: Any) 
 
     def wait(event: threading.Event, seconds: float) -> bool:
         waits.append(seconds)
-        assert begun.wait(30)
+        assert begun.wait(60)
         return event.wait(0.001)
 
     @activity("long", 1, "numbers", heartbeat=30, automatic_heartbeat=True)
@@ -370,13 +370,13 @@ def test_automatic_heartbeats_continue_while_the_activity_works(simulated: Any) 
         def run(self) -> str:
             self.heartbeat("half")
             begun.set()
-            assert enough.wait(30)
+            assert enough.wait(60)
             enough.clear()
             asked_to_cancel(simulated, executions[0])
             asked.set()
-            assert enough.wait(30)
+            assert enough.wait(60)
             enough.clear()
-            assert enough.wait(30)
+            assert enough.wait(60)
             assert self.context.cancel_requested
             return "went on"
 

@@ -88,7 +88,7 @@ def test_what_an_open_execution_waits_for_is_shown_with_its_end(client: Any, bot
     assert "open:        1 activity task, 1 timer\n" in shown
     assert "paused 1 · open" in shown
     assert re.search(r"^go\? .* ◇  awaited$", shown, re.MULTILINE)
-    assert shown.split("It waits (times in UTC):\n")[1].splitlines() == [
+    assert shown.split("It waits for (times in UTC):\n")[1].splitlines() == [
         "- it waits for the signal 'go', which has not been sent",
         "- activity double 1 (double-1) has been on the list 'numbers' since 2024-01-01 00:00:00; "
         "no worker has taken it",
@@ -198,7 +198,7 @@ def test_a_terminal_gets_a_timeline_that_grows(
     result = flowy("show", "--follow", "one", columns=80)
     assert result.exit_code == 0
     assert "1mpaused 1\x1b" in result.stderr
-    assert "0 s without news; Ctrl-C leaves the execution alone" in result.stderr
+    assert "no news for 0 s; Ctrl-C does not stop the execution" in result.stderr
 
 
 @pytest.mark.usefixtures("followed")
@@ -283,7 +283,7 @@ def test_where_no_one_answers_nothing_is_done(client: Any, monkeypatch: pytest.M
     unanswered = flowy("cancel", "--tag", "red")
     assert unanswered.exit_code == 1
     assert unanswered.stderr.endswith(
-        "\nError: nothing was done; to act without a question, give --yes\n"
+        "\nError: nothing was done; to act without being asked, give --yes\n"
     )
     assert "WorkflowExecutionCancelRequested" not in types(history(client, execution))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +15,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 
 from flowy._cli import cli, common
+from flowy._cli.list import _write_csv
 from tests.support.hostile_text import WORST, hostile_texts, problems_of
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -120,6 +124,23 @@ def test_a_text_cannot_forge_lines(command: str) -> None:
     else:
         shown = flowy(Service("a\nstatus: fine"), command, "order").output
         assert "\nstatus: fine" not in shown
+
+
+@given(text=hostile_texts())
+def test_rows_of_csv_are_exact_in_a_file_and_harmless_on_a_terminal(text: str) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown: list[str] = []
+    for output in (io.StringIO(newline=""), Terminal(newline="")):
+        with redirect_stdout(output):
+            _write_csv([Service(text).info])
+        shown.append(output.getvalue())
+    exact = list(csv.reader(io.StringIO(shown[0], newline="")))[1]
+    assert (exact[0], exact[-1]) == (text, text)
+    assert not problems_of(shown[1])
+    assert shown[1].count("\n") == 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)

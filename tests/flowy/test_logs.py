@@ -159,10 +159,10 @@ def test_executions_in_many_threads_are_told_apart() -> None:
     def decide(number: int) -> None:
         execution = Execution(number)
         with LoggingContext(execution.source):
-            barrier.wait(10)
+            barrier.wait(60)
             logger.info("then")
             execution.replayed = False
-            barrier.wait(10)
+            barrier.wait(60)
             logger.info("now")
 
     threads = [threading.Thread(target=decide, args=(number,)) for number in range(8)]

@@ -274,7 +274,7 @@ def test_a_short_value_never_sees_the_store() -> None:
 def test_without_a_store_the_error_names_the_argument_and_its_size() -> None:
     with pytest.raises(SerializationError) as refused:
         PLAIN.encode_input("a 1", (1, LONG), {})
-    assert "argument 2 alone 32,770, and Amazon SWF carries 32,768: give workers and starters" in (
+    assert "argument 2 alone 32,770, and Amazon SWF accepts 32,768: give workers and starters" in (
         str(refused.value)
     )
 

@@ -48,8 +48,16 @@ LOOP.append(LOOP)
 @pytest.mark.parametrize(
     ("args", "kwargs", "sentence"),
     [
-        ((1, object()), {}, "argument 2 of a 1 cannot be sent as JSON: object has no form"),
-        ((), {"when": 1j}, "argument 'when' of a 1 cannot be sent as JSON: complex has no form"),
+        (
+            (1, object()),
+            {},
+            "argument 2 of a 1 cannot be sent as JSON: JSON has no type for object",
+        ),
+        (
+            (),
+            {"when": 1j},
+            "argument 'when' of a 1 cannot be sent as JSON: JSON has no type for complex",
+        ),
         ((float("nan"),), {}, "argument 1 of a 1 cannot be sent as JSON"),
         ((LOOP,), {}, "argument 1 of a 1 cannot be sent as JSON: Circular"),
         (({(1, 2): 3},), {}, "argument 1 of a 1 cannot be sent as JSON: keys"),
@@ -70,7 +78,7 @@ def test_an_argument_that_cannot_be_sent_is_named(
 def test_a_result_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(SerializationError, match="the result of a 1 cannot be sent as JSON"):
         PLAIN.encode_result("a 1", object())
-    with pytest.raises(SerializationError, match=r"takes 32,769 characters .* carries 32,768"):
+    with pytest.raises(SerializationError, match=r"takes 32,769 characters .* accepts 32,768"):
         PLAIN.encode_result("a 1", "x" * (DATA_LIMIT - 1))
     assert len(PLAIN.encode_result("a 1", "x" * (DATA_LIMIT - 2))) == DATA_LIMIT
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import boto3
@@ -28,7 +29,7 @@ from click.testing import CliRunner
 
 from flowy import ActivityWorker, WorkflowWorker, executions, outcome, start
 from flowy._cli import cli
-from flowy._client import _ALWAYS_PRESENT, Execution, IncompleteReply, SwfClient
+from flowy._client import _ALWAYS_PRESENT, _IN_EVERY_TASK, Execution, IncompleteReply, SwfClient
 from flowy._workers.loop import is_transient
 from flowy.workers import Worker
 from tests.support.example_workflows import Chain, Double
@@ -132,14 +133,21 @@ EXCEPTIONS: list[tuple[Exception, bool]] = [
 ]
 
 
-def fault(code: str, status: int) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+def fault(code: str, status: int, message: str = "") -> ClientError:
+    error = {"Code": code, "Message": message}
+    response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "PollForActivityTask")
 
 
 UNKNOWN = fault("UnknownResourceFault", 400)
 
+SKEWED = [
+    "Signature expired: 20240101T000000Z is now earlier than 20240101T001500Z",
+    "Signature not yet current: 20240101T003000Z is still later than 20240101T001500Z",
+]
+
 ROWS = [
+    *((fault("InvalidSignatureException", 403, message), WAIT) for message in SKEWED),
     *((fault(*row), expected) for row, expected in TABLE.items()),
     *EXCEPTIONS,
 ]
@@ -250,6 +258,59 @@ def test_botocore_reads_a_reply_that_is_cut_off_as_one_without_members() -> None
     for body in (b"", b'{"startedEventId":0', b"{"):
         raw = {"body": body, "headers": {}, "status_code": 200}
         assert "startedEventId" not in create_parser("json").parse(raw, operation.output_shape)
+
+
+TASK = {
+    "taskToken": "token",
+    "startedEventId": 5,
+    "activityId": "1",
+    "activityType": {"name": "double", "version": "1"},
+    "workflowType": {"name": "chain", "version": "1"},
+    "workflowExecution": {"workflowId": "order-1", "runId": "run"},
+    "events": [],
+}
+
+
+def without(path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield tasks that lack a member, or that have something else where it would be."""
+    for depth in range(len(path)):
+        for other in (None, "text", []) if depth < len(path) - 1 else ():
+            reply = deepcopy(TASK)
+            reply[path[0]] = other
+            yield reply
+        reply = deepcopy(TASK)
+        place: Any = reply
+        for name in path[:depth]:
+            place = place[name]
+        del place[path[depth]]
+        yield reply
+
+
+@pytest.mark.parametrize("operation", sorted(_IN_EVERY_TASK))
+def test_a_task_without_one_of_its_members_is_a_broken_connection(operation: str) -> None:
+    for path in _IN_EVERY_TASK[operation]:
+        for reply in without(path):
+            client: Any = Once(None, operation, lambda reply=reply: reply)
+            worker: Worker = (
+                ActivityWorker(client, DOMAIN, "numbers", [Double])
+                if "activity" in operation
+                else WorkflowWorker(client, DOMAIN, "decisions", [Chain])
+            )
+            with pytest.raises(IncompleteReply, match=rf"{operation} has no \w+$"):
+                worker.run_once()
+
+
+def test_what_is_expected_of_every_task_is_documented() -> None:
+    model = botocore.session.get_session().get_service_model("swf")
+    shapes = {
+        xform_name(name): model.operation_model(name).output_shape for name in model.operation_names
+    }
+    for operation, paths in _IN_EVERY_TASK.items():
+        for path in paths:
+            shape = shapes[operation]
+            for member in path:
+                assert member in shape.required_members
+                shape = shape.members[member]
 
 
 UNREADABLE = [

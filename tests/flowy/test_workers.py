@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -126,6 +126,60 @@ def test_an_exception_without_end_is_cut_to_what_the_service_takes(client: Any) 
     assert len(failed["details"]) == 32_768
     assert failed["details"].startswith("Traceback")
     assert failed["details"].endswith("xxx\n")
+
+
+class LeavingMessage(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class NoTraceback(Exception):
+    @property
+    def __traceback__(self) -> Any:
+        raise ValueError("no")
+
+
+def chained(number: int) -> ValueError:
+    """Return the last of many errors, each of which was caused by the one before."""
+    error = ValueError("first")
+    for _ in range(number):
+        following = ValueError("last")
+        following.__cause__ = error
+        error = following
+    return error
+
+
+HOSTILE: dict[str, Callable[[], Exception]] = {
+    "LeavingMessage: its message cannot be shown": LeavingMessage,
+    "NoTraceback: cut": lambda: NoTraceback("cut"),
+    "ValueError: last": lambda: chained(3_000),
+}
+
+
+@pytest.mark.parametrize("reason", HOSTILE)
+@pytest.mark.parametrize("where", ["activity", "workflow"])
+def test_an_exception_that_is_hard_to_show_fails_the_task_and_not_the_worker(
+    client: Any, reason: str, where: str
+) -> None:
+    make = HOSTILE[reason]
+
+    @activity("hostile", 1, "numbers")
+    def hostile() -> None:
+        error = make()
+        raise error
+
+    @workflow("single", 1, "decisions", guard=False)
+    class Hostile(Workflow):
+        only = ActivityProxy(hostile)
+
+        def run(self) -> Any:
+            if where == "workflow":
+                error = make()
+                raise error
+            return self.only()
+
+    both = workers(client, [hostile], [Hostile])
+    assert reason in carried_out(client, start(client, DOMAIN, ("single", 1)), both).reason
 
 
 def test_a_remote_traceback_begins_with_the_authors_own_lines(simulated: Any) -> None:
@@ -346,6 +400,20 @@ def test_a_history_of_several_pages_is_read_whole_and_answered_by_the_first_toke
     assert len(client.pages[0]) == 20, "what the client gave is left alone"
 
 
+def test_a_history_whose_pages_do_not_end_is_not_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Endless(Canned):
+        def poll_for_decision_task(self, **request: Any) -> dict[str, Any]:
+            return {**super().poll_for_decision_task(), "nextPageToken": "again"}
+
+    client = Endless(long_history())
+    worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain])  # type: ignore[arg-type]
+    assert worker.run_once()
+    assert client.answers == []
+    assert "the pages of the history do not end" in caplog.text
+
+
 def test_long_histories_are_read_whole_from_the_service() -> None:
     client = Simulation(limits=Limits(decision_poll_page=10)).client(poll_seconds=0)
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
@@ -548,6 +616,23 @@ def test_signals_are_left_alone_in_other_threads(simulated: Any, handlers: None)
     thread = threading.Thread(target=worker.run, kwargs={"handle_signals": True})
     thread.start()
     thread.join()
+
+
+def test_an_exception_for_the_process_ends_all_workers(
+    simulated: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stop(BaseException):
+        pass
+
+    @activity("ending", 1, "numbers")
+    def ending() -> None:
+        raise Stop
+
+    both = workers(simulated, [ending], [single(ending)])
+    start(simulated, DOMAIN, ("single", 1))
+    with pytest.raises(Stop):
+        run_workers(both)
+    assert "the worker on numbers ended: Stop" in caplog.text
 
 
 def test_an_error_of_one_worker_ends_all(simulated: Any) -> None:

@@ -21,14 +21,14 @@ ENDING_RUNS = 10
 
 @pytest.mark.parametrize("bug", PLANTED, ids=str)
 def test_a_planted_bug_is_found_and_reported_in_a_dozen_lines(bug: Bug) -> None:
-    failure = bug.find(runs=500, seconds=60).failure
+    failure = bug.find(runs=500).failure
     assert failure is not None
     assert len(str(failure).splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize("bug", PLANTED, ids=str)
 def test_without_the_bug_nothing_is_found(bug: Bug) -> None:
-    found = bug.find(fixed=True, runs=TWIN_RUNS, seconds=60)
+    found = bug.find(fixed=True, runs=TWIN_RUNS)
     assert found.failure is None, str(found.failure)
 
 
@@ -42,5 +42,5 @@ def test_there_are_many_bugs_of_every_kind() -> None:
 def test_without_the_bug_everything_ends_in_time(bug: Bug) -> None:
     # What another process would decide was tried when nothing was found.
     options = {"ends_within": True, "other_processes": False}
-    found = bug.find(fixed=True, runs=ENDING_RUNS, seconds=60, **options)
+    found = bug.find(fixed=True, runs=ENDING_RUNS, **options)
     assert found.failure is None, str(found.failure)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from flowy_sim._cli import cli
 
 SERVE = [sys.executable, "-m", "flowy_sim", "serve", "--clock", "virtual"]
-SECONDS = 30
+SECONDS = 200
 
 REGISTER = """
 import sys, boto3
@@ -53,6 +53,7 @@ def test_a_command_finds_the_server_and_its_status_is_the_result(
     assert not url.endswith(":4567")
 
 
+@pytest.mark.slow
 def test_a_command_signs_with_the_first_of_the_keys(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"ours": "secret", "theirs": "other"}))
@@ -70,6 +71,7 @@ def test_a_termination_signal_is_passed_on() -> None:
         assert process.wait(SECONDS) == 5
 
 
+@pytest.mark.slow
 def test_a_command_killed_by_a_signal_has_the_exit_status_of_a_shell() -> None:
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run([*SERVE, sys.executable, "-c", kill], timeout=SECONDS)

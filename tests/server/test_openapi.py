@@ -46,7 +46,7 @@ def endpoint() -> Iterator[Endpoint]:
 def ask(url: str, method: str, path: str, members: Any = None) -> tuple[int, str, bytes]:
     """Return the status, the media type and the body of a response."""
     parts = urlsplit(url)
-    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=20)) as connection:
+    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=60)) as connection:
         body = b"" if members is None else json.dumps(members).encode()
         connection.request(method.upper(), parts.path + path, body)
         response = connection.getresponse()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.http_clients import (
     ACTIVITIES,
@@ -77,7 +79,7 @@ def test_time_stands_still_while_another_process_holds_a_task(
         wait_for_polls(virtual, 1)
         assert not virtual.settle(0.2)
         assert virtual.now == START
-        worker.communicate("\n", timeout=20)
+        worker.communicate("\n", timeout=60)
         assert worker.returncode == 0
     token = decider.receive().members["taskToken"]
     assert virtual.now == START
@@ -104,6 +106,7 @@ def test_the_task_of_a_process_that_is_killed_times_out(virtual: Endpoint, progr
     assert virtual.now == START + timedelta(seconds=300)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_request(
     program: Make,
 ) -> None:
@@ -124,7 +127,7 @@ def test_a_server_that_is_terminated_answers_all_polls_and_has_logged_every_requ
         wait_for_polls(endpoint, 20)
         server.send_signal(signal.SIGTERM)
         assert [poller.receive().status for poller in pollers] == [200] * 20
-        _, errors = server.communicate(timeout=20)
+        _, errors = server.communicate(timeout=60)
         assert server.returncode == 0
     everything = [json.loads(line) for line in errors.splitlines()]
     logged = [entry for entry in everything if "/_flowy" not in entry["path"]]

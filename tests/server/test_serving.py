@@ -47,11 +47,11 @@ def served(
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(started.set)))
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(60)
         yield url_of(listener), server
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -62,7 +62,7 @@ def url() -> Iterator[str]:
 
 
 def client(url: str, region: str = "us-east-1") -> Any:
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=20)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=60)
     return boto3.client("swf", region_name=region, endpoint_url=url, config=config)
 
 
@@ -89,7 +89,7 @@ class Wire:
     """One connection, on which requests are made by hand."""
 
     def __init__(self, url: str) -> None:
-        self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+        self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
 
     def post(
         self, body: bytes, operation: str = "ListDomains", **headers: str
@@ -225,7 +225,7 @@ def test_a_poll_is_answered_when_a_task_comes(url: str) -> None:
         )
         poller.start()
         start(swf)
-        poller.join(10)
+        poller.join(60)
         assert polled[0]["startedEventId"] == 3
 
 
@@ -257,7 +257,7 @@ def test_polls_that_wait_are_answered_when_the_server_stops() -> None:
         )
         poller.start()
         wait_for(lambda: waiting(server) == 1)
-    poller.join(10)
+    poller.join(60)
     assert answers[0]["startedEventId"] == 0
     assert "taskToken" not in answers[0]
 
@@ -400,7 +400,7 @@ def test_the_command_says_where_it_serves_and_answers_all_polls_when_it_is_termi
             status, _, body = poller.read()
             assert (status, body) == (200, b'{"previousStartedEventId":0,"startedEventId":0}')
             poller.connection.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

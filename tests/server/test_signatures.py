@@ -105,7 +105,7 @@ def test_what_the_head_rules_out_is_refused_before_the_body_is_there(
         "",
         "",
     ]
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         connection.sendall("\r\n".join(lines).encode())
         assert re.match(rb"HTTP/1.1 40[03] ", connection.recv(1000))
 

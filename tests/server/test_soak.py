@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -39,13 +38,11 @@ STATUSES = {200, 400, 403, 404, 413, 503}
 class Kept:
     """A server in a process of its own, in the same place each time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self.path = folder / "soak.db"
         self.log = folder / "soak.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--db", str(self.path)]
@@ -60,7 +57,7 @@ class Kept:
     def end(self, number: signal.Signals) -> None:
         assert self.process.poll() is None, self.log.read_text()
         self.process.send_signal(number)
-        assert self.process.wait(30) == (0 if number == signal.SIGTERM else -number)
+        assert self.process.wait(60) == (0 if number == signal.SIGTERM else -number)
 
     def _answers(self) -> bool:
         # It listens before it serves, and a signal ends it at once until then.
@@ -89,9 +86,9 @@ class Kept:
 
 @pytest.mark.slow
 def test_nothing_answered_is_lost_when_a_server_with_50_clients_is_killed_repeatedly(
-    tmp_path: Path,
+    tmp_path: Path, port: int
 ) -> None:
-    server, told, over = Kept(tmp_path), Told(), threading.Event()
+    server, told, over = Kept(tmp_path, port), Told(), threading.Event()
     random = Random(0)
     clients = [Client(f"client-{number}", told) for number in range(CLIENTS)]
     threads = [threading.Thread(target=each.run, args=(server.url, over)) for each in clients]
@@ -105,6 +102,8 @@ def test_nothing_answered_is_lost_when_a_server_with_50_clients_is_killed_repeat
             over.wait(SECONDS / len(ENDS) * random.uniform(0.5, 1.5))
             server.end(number)
             server.start()
+        # However slow the machine is, they do enough.
+        wait_until(lambda: told.answers[200] > 20 * SECONDS and told.answers[400] > 5 * SECONDS)
         server.end(signal.SIGKILL)
     finally:
         over.set()
@@ -116,8 +115,6 @@ def test_nothing_answered_is_lost_when_a_server_with_50_clients_is_killed_repeat
 
     assert "Traceback" not in server.log.read_text()
     assert told.answers.keys() <= STATUSES
-    assert told.answers[200] > 20 * SECONDS
-    assert told.answers[400] > 5 * SECONDS
     engines = server.engines()
     for engine in engines:
         check(engine)

@@ -67,7 +67,7 @@ def test_other_processes_call_it(swf_endpoint: Endpoint) -> None:
         "name='shop', workflowExecutionRetentionPeriodInDays='7')"
     )
     environment = {**os.environ, **swf_endpoint.environment}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=300)
     found = swf_endpoint.client().list_domains(registrationStatus="REGISTERED")
     assert [each["name"] for each in found["domainInfos"]] == ["shop"]
 
@@ -99,7 +99,7 @@ def test_a_server_in_a_thread_stops_though_time_was_frozen_meanwhile() -> None:
         with freeze_time("2030-01-01"):
             while time.clock_gettime(time.CLOCK_MONOTONIC) < until:
                 client.list_domains(registrationStatus="REGISTERED")
-    assert set(threading.enumerate()) == others
+    assert set(threading.enumerate()) <= others  # Some of earlier tests may have ended.
 
 
 def test_without_the_extra_the_error_names_what_to_install(

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import Any
+from unittest import TestCase
+from weakref import WeakSet
 
 import boto3
 import pytest
@@ -13,6 +17,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from flowy_sim import Simulation, mock_swf
+from flowy_sim._clients.boto3 import CREDENTIALS
 from tests.support.shop import DOMAIN, decide_once, event_types, is_open, register, start, work_once
 
 REGISTERED = {"registrationStatus": "REGISTERED"}
@@ -45,10 +50,123 @@ def test_clients_made_before_and_meanwhile_are_answered(wire: bool) -> None:
         assert names(simulation.client()) == [DOMAIN]
 
 
+def test_a_client_calls_the_region_of_its_session() -> None:
+    with mock_swf(Simulation(region="us-west-2")) as simulation:
+        for session in boto3.Session(), boto3.Session(region_name="eu-west-1"):
+            register_next(session.client("swf"))
+        arns = [
+            simulation.client(region).describe_domain(name="domain-0")["domainInfo"]["arn"]
+            for region in (None, "eu-west-1")
+        ]
+    assert [arn.split(":")[3] for arn in arns] == ["us-west-2", "eu-west-1"]
+
+
+def test_only_the_first_session_reads_the_data_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_swf():
+        boto3.Session().client("swf")
+        monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", None)
+        assert names(boto3.Session().client("swf")) == []
+
+
+def register_next(client: Any) -> None:
+    client.register_domain(
+        name=f"domain-{len(names(client))}", workflowExecutionRetentionPeriodInDays="1"
+    )
+
+
+@mock_swf()
+class TestClassOfPytest:
+    def setup_method(self) -> None:
+        self.client = boto3.client("swf")
+        register_next(self.client)
+
+    @pytest.mark.parametrize("again", [1, 2])
+    def test_each_test_has_a_simulation_with_its_setup(self, again: int) -> None:
+        register_next(self.client)
+        assert names(boto3.client("swf")) == ["domain-0", "domain-1"]
+
+    def teardown_method(self, method: Any) -> None:
+        assert names(self.client) == ["domain-0", "domain-1"]
+
+
+@mock_swf
+class TestClassOfUnittest(TestCase):
+    def setUp(self) -> None:
+        self.client = boto3.client("swf")
+        register_next(self.client)
+        self.addCleanup(lambda: register_next(self.client))
+
+    def test_each_test_has_a_simulation_with_its_setup(self) -> None:
+        register_next(self.client)
+        assert names(boto3.client("swf")) == ["domain-0", "domain-1"]
+
+    test_that_it_is_so_again = test_each_test_has_a_simulation_with_its_setup
+
+
+def test_a_class_that_is_not_one_of_tests_is_not_decorated() -> None:
+    class Orders:
+        pass
+
+    with pytest.raises(TypeError, match="Orders has no method whose name begins with"):
+        mock_swf()(Orders)
+
+
+def test_a_setup_that_fails_ends_the_mock(no_other_thread: None) -> None:
+    class TestOrders:
+        def setup_method(self) -> None:
+            raise KeyError
+
+        def test_nothing(self) -> None: ...
+
+    was = BaseClient._make_request
+    with pytest.raises(KeyError):
+        mock_swf(TestOrders)().setup_method(None)  # type: ignore[call-arg]
+    assert BaseClient._make_request is was
+
+
+@pytest.fixture
+@mock_swf()
+def client_of_fixture() -> Iterator[Any]:
+    client = boto3.client("swf")
+    register_next(client)
+    yield client
+    assert names(client) == ["domain-0", "domain-1"]
+
+
+def test_a_fixture_with_yield_is_mocked_until_its_end(client_of_fixture: Any) -> None:
+    register_next(client_of_fixture)
+
+
+def test_coroutines_are_mocked_until_their_end() -> None:
+    @mock_swf()
+    async def register_two() -> list[str]:
+        client = boto3.client("swf")
+        register_next(client)
+        await asyncio.sleep(0)
+        register_next(client)
+        return names(client)
+
+    @mock_swf()
+    async def registering() -> AsyncIterator[list[str]]:
+        client = boto3.client("swf")
+        register_next(client)
+        yield names(client)
+        await asyncio.sleep(0)
+        register_next(client)
+        yield names(client)
+
+    async def all_of() -> list[list[str]]:
+        return [each async for each in registering()]
+
+    assert asyncio.run(register_two()) == ["domain-0", "domain-1"]
+    assert asyncio.run(all_of()) == [["domain-0"], ["domain-0", "domain-1"]]
+
+
 @pytest.fixture
 def no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the threads of earlier tests: while they live, a mock keeps them away from AWS."""
     monkeypatch.setattr("flowy_sim._clients.mock_swf.ADOPTED_BY", {})
+    monkeypatch.setattr("flowy_sim._clients.mock_swf._mocks._answered", WeakSet())
     with mock_swf():
         pass
 
@@ -212,6 +330,35 @@ def test_over_the_wire_every_byte_is_made(monkeypatch: pytest.MonkeyPatch) -> No
 
 def register_named(client: Any, name: str) -> None:
     client.register_domain(name=name, workflowExecutionRetentionPeriodInDays="7")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("made", ["before", "meanwhile", "again", "in a pool"])
+def test_a_thread_that_goes_on_after_the_end_never_calls_aws(
+    made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", None)
+    given = {"region_name": "us-east-1", **CREDENTIALS}
+    before, called, answered, ended = boto3.client("swf", **given), [], Barrier(2), Event()
+
+    def worker(client: Any) -> None:
+        names(client)
+        answered.wait(60)
+        ended.wait(60)
+        called.append(names(boto3.client("swf", **given) if made == "again" else client))
+
+    def pool_of_one(client: Any) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(worker, client).result()
+
+    with mock_swf():
+        client = before if made == "before" else boto3.client("swf")
+        thread = Thread(target=pool_of_one if made == "in a pool" else worker, args=[client])
+        thread.start()
+        answered.wait(60)
+    ended.set()
+    thread.join(60)
+    assert called == []
 
 
 @pytest.mark.usefixtures("no_other_thread")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -32,30 +34,22 @@ def test_an_empty_poll_lasts_a_minute_of_the_clock() -> None:
 
 
 def test_a_poll_that_waits_is_answered_when_a_timer_fires() -> None:
-    simulation = Simulation(clock=ScaledClock(rate=100))
+    simulation = Simulation(clock=ScaledClock(rate=1))
     client = simulation.client()
     register(client)
-    start(client, steps=1, pause=20)
+    start(client, steps=1, pause=30)
     assert decide_once(client)
-    decided = poll_for_decision(client)["events"]
-    (fired,) = [event for event in decided if event["eventType"] == "TimerFired"]
-    (started,) = [event for event in decided if event["eventType"] == "TimerStarted"]
-    assert fired["eventTimestamp"] - started["eventTimestamp"] == timedelta(seconds=20)
-    assert decided[-1]["eventTimestamp"] == fired["eventTimestamp"]
+    with poll_waiting(simulation) as tasks:
+        simulation.clock.advance(29.9)
+    assert started_with_its_timer(tasks[0])
 
 
 def test_a_poll_that_waits_is_answered_as_soon_as_a_task_comes() -> None:
     simulation = Simulation(clock=RealClock())
     client = simulation.client()
     register(client)
-    tasks: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: tasks.append(poll_for_decision(client)))
-    thread.start()
-    look_again = threading.Event()
-    while not len(simulation.host.polls):
-        look_again.wait(0.001)
-    start(client)
-    thread.join(SECONDS)
+    with poll_waiting(simulation) as tasks:
+        start(client)
     assert tasks[0]["taskToken"]
 
 
@@ -63,47 +57,55 @@ def test_putting_the_clock_forward_ends_the_polls_that_wait() -> None:
     simulation = Simulation(clock=ScaledClock(rate=1))
     client = simulation.client()
     register(client)
-    began = simulation.clock.now
     start(client, steps=1, pause=30)
     assert decide_once(client)
-    tasks: list[dict[str, Any]] = []
-
-    def wait() -> None:
-        tasks.append(poll_for_decision(client))
-        client.respond_decision_task_completed(taskToken=tasks[0]["taskToken"])
-        tasks.append(poll_for_decision(client))
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    look_again = threading.Event()
-    for seconds in (45, 100):
-        while not len(simulation.host.polls):
-            look_again.wait(0.001)
-        simulation.clock.advance(seconds)
-    thread.join(SECONDS)
-    assert [bool(task.get("taskToken")) for task in tasks] == [True, False]
-    started = tasks[0]["events"][-1]["eventTimestamp"]
-    assert timedelta(seconds=30) <= started - began < timedelta(seconds=31)
+    with poll_waiting(simulation) as tasks:
+        simulation.clock.advance(45)
+    assert started_with_its_timer(tasks[0])
+    client.respond_decision_task_completed(taskToken=tasks[0]["taskToken"])
+    with poll_waiting(simulation) as tasks:
+        simulation.clock.advance(100)
+    assert not tasks[0].get("taskToken")
 
 
 def test_a_timer_set_while_a_poll_waits_answers_it_in_time() -> None:
     """The poll was going to wait for something later."""
-    simulation = Simulation(clock=ScaledClock(rate=50))
+    simulation = Simulation(clock=ScaledClock(rate=10))
     client = simulation.client()
     register(client)
-    start(client, steps=1, pause=2)
+    start(client, steps=1, pause=1)
     task = poll_for_decision(client)
+    with poll_waiting(simulation) as tasks:
+        timer = {"timerId": "1", "startToFireTimeout": "1"}
+        decision = {"decisionType": "StartTimer", "startTimerDecisionAttributes": timer}
+        client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[decision])
+    assert started_with_its_timer(tasks[0])
+
+
+@contextmanager
+def poll_waiting(simulation: Simulation) -> Iterator[list[dict[str, Any]]]:
+    """Let a poll for a decision task wait in another thread; what it returns is in the list."""
     tasks: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: tasks.append(poll_for_decision(client)))
+    thread = threading.Thread(target=lambda: tasks.append(poll_for_decision(simulation.client())))
     thread.start()
     look_again = threading.Event()
     while not len(simulation.host.polls):
         look_again.wait(0.001)
-    timer = {"timerId": "1", "startToFireTimeout": "2"}
-    decision = {"decisionType": "StartTimer", "startTimerDecisionAttributes": timer}
-    client.respond_decision_task_completed(taskToken=task["taskToken"], decisions=[decision])
+    yield tasks
     thread.join(SECONDS)
-    assert tasks[0]["taskToken"]
+
+
+def started_with_its_timer(task: dict[str, Any]) -> bool:
+    """Return whether a decision task was started when the only timer was due, to the instant."""
+    at = {event["eventType"]: event["eventTimestamp"] for event in task["events"]}
+    attributes = next(
+        event["timerStartedEventAttributes"]
+        for event in task["events"]
+        if event["eventType"] == "TimerStarted"
+    )
+    pause = timedelta(seconds=int(attributes["startToFireTimeout"]))
+    due = at["TimerStarted"] + pause
+    return bool(at["TimerFired"] == due == task["events"][-1]["eventTimestamp"])
 
 
 def test_threads_that_have_ended_are_forgotten() -> None:
@@ -117,9 +119,11 @@ def test_threads_that_have_ended_are_forgotten() -> None:
 
 
 def test_threads_finish_an_order() -> None:
-    client = Simulation(clock=ScaledClock(rate=300)).client()
+    # So slow that no task times out, however busy the machine is.
+    simulation = Simulation(clock=ScaledClock(rate=10))
+    client = simulation.client()
     register(client)
-    run_id = start(client, steps=2, pause=10)
+    run_id = start(client, steps=2, pause=1)
 
     def decider() -> None:
         while is_open(client, run_id):
@@ -129,9 +133,10 @@ def test_threads_finish_an_order() -> None:
         while is_open(client, run_id):
             work_once(client)
 
-    threads = [threading.Thread(target=loop) for loop in (decider, worker)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
+    deciding, working = (threading.Thread(target=loop) for loop in (decider, worker))
+    deciding.start()
+    working.start()
+    deciding.join(SECONDS)
+    simulation.clock.advance(60)  # It ends the last poll of the worker.
+    working.join(SECONDS)
     assert event_types(client, run_id)["WorkflowExecutionCompleted"] == 1

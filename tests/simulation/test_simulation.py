@@ -39,6 +39,7 @@ print(json.dumps(run_orders(Simulation(seed=5, schedule=RandomChoice(5))), defau
 """
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed() -> None:
     def told(hash_seed: str) -> str:
         return subprocess.run(

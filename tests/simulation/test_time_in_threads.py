@@ -299,11 +299,11 @@ def test_a_warning_says_which_list_time_passes_by_and_why(
         pass
     while is_open(client, run_id):
         decide_once(client)
-    passed_by = [each for each in caplog.messages if "passes by" in each]
+    passed_by = [each for each in caplog.messages if "moves on" in each]
     assert len(passed_by) == 1
     assert passed_by[0].startswith(
-        "Simulated time passes by a task on the activity task list 'working' of domain 'shop', "
-        "after waiting for 0 real seconds: thread "
+        "Simulated time moves on, although a task waits on the activity task list 'working' of "
+        "domain 'shop', after 0 real seconds: thread "
     )
     assert passed_by[0].endswith("which has polled it, has ended.")
 
@@ -352,12 +352,13 @@ def test_more_polls_than_may_wait_on_one_list_are_refused() -> None:
     def wait() -> None:
         assert poll_for_activity(client)
 
-    with running(wait, wait), time_standing_still(client):
+    with time_standing_still(client), running(wait, wait):
         wait_for_polls(simulation, 2)
         with pytest.raises(client.exceptions.LimitExceededFault, match=message):
             poll_for_activity(client)
         patient = simulation.client(poll_seconds=0)
         assert not poll_for_activity(patient).get("taskToken")
+        simulation.clock.advance(60)  # It ends the polls.
 
 
 def test_moving_the_clock_answers_the_polls_that_wait(simulation: Simulation, client: Any) -> None:

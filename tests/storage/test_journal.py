@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -427,6 +428,42 @@ def test_a_call_fails_if_the_disk_does_not_take_it_and_nothing_is_lost_when_it_d
     log.write_bytes(log.read_bytes()[:-100])
     with pytest.raises(FileRefusedError, match="are missing"):
         Served(path.with_name("crashed.db"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not rename or remove open files")
+@pytest.mark.parametrize("ending", ["", "-wal", "-progress"])
+def test_a_call_fails_while_the_file_is_not_where_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr("flowy_sim._storage.file_journal.RETRY_SECONDS", 0)
+    moved, elsewhere = path.with_name(path.name + ending), path.with_name("elsewhere")
+
+    async def story() -> None:
+        async with Served(path) as served:
+            served.register()
+            await served.durable()
+            before = describe(served.engine)
+            moved.rename(elsewhere)
+            served.start("first")
+            with pytest.raises(JournalError, match=rf"{moved.name} was removed, renamed or repl"):
+                await served.durable()
+            assert describe(served.engine) == before
+            with pytest.raises(JournalError):
+                served.start("first")
+            moved.write_bytes(b"")
+            with pytest.raises(JournalError):
+                served.start("first")
+
+            elsewhere.rename(moved)
+            served.start("second")
+            await served.durable()
+            async with Served(crash(path)) as restored:
+                assert describe(restored.engine) == describe(served.engine) != before
+            moved.rename(elsewhere)
+
+    running(story())
+    kept = {name for name in os.listdir(path.parent) if not name.startswith("crashed")}
+    assert kept == ({"elsewhere"} if not ending else {path.name, "elsewhere"})
 
 
 @given(orders=st.lists(st.tuples(st.integers(0, 5), st.sampled_from("sse")), max_size=30))

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from flowy_sim._storage import progress_mark, writable_file
 from flowy_sim._storage.files import FileRefusedError
+from flowy_sim._storage.snapshot import snapshot_file
 from tests.support.engine_contents import describe
 from tests.support.engine_driver import DOMAIN
+from tests.support.ordinary_user import as_ordinary_user
 from tests.support.properties import examples
 from tests.support.served_file import Served, crash
 
@@ -274,15 +276,22 @@ def test_a_folder_that_cannot_be_written_is_named(
     assert opened(path) is not None
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
 @pytest.mark.parametrize("which", ["file", "folder"])
-def test_a_read_only_file_or_folder_is_refused(tmp_path: Path, which: str) -> None:
+def test_a_read_only_file_or_folder_is_refused_for_writing_and_read_without_a_trace(
+    tmp_path: Path, which: str
+) -> None:
     path = tmp_path / "kept.db"
     opened(path)
     place = path if which == "file" else tmp_path
     place.chmod(0o555)
     try:
-        with pytest.raises(FileRefusedError, match="make the file and its folder writable"):
-            opened(path)
+
+        def served() -> None:
+            with pytest.raises(FileRefusedError, match="make the file and its folder writable"):
+                opened(path)
+
+        as_ordinary_user(served)
+        as_ordinary_user(lambda: snapshot_file(path, tmp_path.parent / f"{tmp_path.name}.db"))
+        assert os.listdir(tmp_path) == ["kept.db"]
     finally:
         place.chmod(0o755)

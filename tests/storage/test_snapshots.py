@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from flowy_sim._engine.limits import Limits
 from flowy_sim._engine.model import event_types
 from flowy_sim._storage import tables
+from flowy_sim._storage.file_reader import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.files import FileRefusedError
 from flowy_sim._storage.journal import SimulationKey
-from flowy_sim._storage.restore import LoadedSimulation, StoredSimulation
 from flowy_sim._storage.snapshot import (
     Imported,
     Selection,

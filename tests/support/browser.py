@@ -84,8 +84,8 @@ class Tabs:
             locale="en-GB",
             timezone_id="Europe/Berlin",
         )
-        # Longer than any page needs on a machine that does other things as well.
-        context.set_default_timeout(20_000)
+        # Longer than any page needs, however busy the machine is.
+        context.set_default_timeout(120_000)
         self._contexts.append(context)
         page = context.new_page()
         self.watch(page, url)

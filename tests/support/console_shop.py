@@ -55,6 +55,12 @@ class Shop:
             taskToken=task["taskToken"], decisions=list(decisions)
         )
 
+    def signal(self, name: str, workflow_id: str = "order-1") -> None:
+        """Send a signal to an execution."""
+        self.client.signal_workflow_execution(
+            domain=DOMAIN, workflowId=workflow_id, signalName=name
+        )
+
     def take(self, identity: str = "worker-7") -> str:
         """Take the next activity task, and return its token."""
         task = self.client.poll_for_activity_task(

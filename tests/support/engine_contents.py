@@ -10,7 +10,7 @@ from flowy_sim._engine.domains import Domain
 from flowy_sim._engine.life_cycles import OpenItem
 from flowy_sim._engine.queues import TaskLists
 from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
-from flowy_sim._storage.restore import StoredEvents
+from flowy_sim._storage.file_reader import StoredEvents
 from flowy_sim._storage.tables import argument_state, domain_state, type_state
 
 #: Whose it is; and keys of which only the order matters.

@@ -32,5 +32,5 @@ def order(runner: Runner) -> None:
 
 
 if __name__ == "__main__":
-    found = find(order, faults=[Throttled(), WorkerDies()], runs=60, seconds=60)
+    found = find(order, faults=[Throttled(), WorkerDies()], runs=60, seconds=600)
     print(found.runs, found.states, found.share, sorted(found.endings.items()))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 import flowy
 from flowy_sim import Simulation
@@ -98,3 +102,17 @@ def run(*loops: Any, simulation: Simulation | None = None) -> Run:
     client = runner.simulation.client()
     register(client)
     return runner.finish(start(client))
+
+
+def released_by_warning(log: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> threading.Lock:
+    """Return a lock that is held until something is written to a log as a warning."""
+    lock, really_warn = threading.Lock(), log.warning
+    lock.acquire()
+
+    def warn(*arguments: object) -> None:
+        really_warn(*arguments)
+        if lock.locked():
+            lock.release()
+
+    monkeypatch.setattr(log, "warning", warn)
+    return lock

@@ -21,7 +21,8 @@ class Lasting:
         (self._folder / f"works-{os.getpid()}").touch()
         if len(list(self._folder.glob("works-*"))) >= 2 and first(self._folder / "asked"):
             os.kill(os.getppid(), signal.SIGTERM)
-        self._stopping.wait()
+        while not self._stopping.wait(0.5):
+            pass  # Python handles signals in the main thread only, when it wakes up.
         (self._folder / f"stopped-{os.getpid()}").touch()
 
     def stop(self) -> None:
@@ -49,7 +50,8 @@ class Stubborn(Lasting):
 
     def loop(self) -> None:
         os.kill(os.getppid(), signal.SIGINT)
-        threading.Event().wait()
+        while True:
+            self._stopping.wait(0.5)
 
     def stop(self) -> None:
         os.kill(os.getppid(), signal.SIGINT)

@@ -180,6 +180,16 @@ def test_the_domain_is_registered_when_it_is_first_read() -> None:
     assert client.describe_domain(name=runner.domain)["domainInfo"]["name"] == "shop"
 
 
+def test_the_domain_is_registered_when_a_call_names_it_or_by_the_code_itself() -> None:
+    named, registering = Runner(Simulation(), domain="shop"), Runner(Simulation(), domain="shop")
+    register(named.simulation.client(), "shop")
+    client = registering.simulation.client()
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+    register(client, registering.domain)
+    with pytest.raises(ClientError, match="Unknown domain: bank"):
+        register(client, "bank")
+
+
 def test_code_may_poll_another_domain(stubs: Stubs) -> None:
     runner = Runner(Simulation(), stubs=stubs, domain="shop")
     register(runner.simulation.client(), runner.domain)

@@ -91,6 +91,20 @@ def test_a_file_that_is_no_corpus_is_refused_and_kept(tmp_path: Path) -> None:
         assert file.read_text() == wrong
 
 
+def test_what_was_found_is_reported_if_the_corpus_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(f"{__name__}.may_fail", False)
+
+    def full(*arguments: Any, **others: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        assert find(images_are_filed, corpus=tmp_path, **FAULTS).failure is not None
+    assert "images_are_filed.json cannot be written: No space left on device" in caplog.text
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be used"):

@@ -76,7 +76,7 @@ def explored(
             results.add(run.result)
         assert run.status == "COMPLETED"
 
-    return find(it_is_paid, faults=[fault], runs=3000, seconds=60, activities=activities)
+    return find(it_is_paid, faults=[fault], runs=3000, activities=activities)
 
 
 def test_an_old_worker_that_gets_the_task_of_a_new_decider_is_found() -> None:
@@ -110,7 +110,7 @@ def test_a_patch_that_arrives_after_going_back_is_not_blamed(late: InjectedFault
 
     faults = [GradualDeploy((Insured,)), late]
     options = {"activities": [OldCharge, insure], "most_faults": 3}
-    found = find(it_is_paid, faults=faults, runs=3000, seconds=60, **options)
+    found = find(it_is_paid, faults=faults, runs=3000, **options)
     assert found.failure is None, str(found.failure)
 
 
@@ -144,7 +144,7 @@ def test_new_and_old_workers_take_tasks_side_by_side_and_either_stay() -> None:
         runs.add(tuple("new" if each.endswith("EUR") else "old" for each in results))
 
     deployment = GradualDeploy(activities=(NewCharge,))
-    found = find(test, faults=[deployment], activities=[OldCharge], runs=3000, seconds=60)
+    found = find(test, faults=[deployment], activities=[OldCharge], runs=3000)
     assert found.failure is None, str(found.failure)
     assert found.complete
     assert len(runs) == 2**3
@@ -200,7 +200,7 @@ def explored_loops(loops: dict[str, Any], work: Callable[[Client], None]) -> Exp
         run = runner(("order", "1"))
         assert run.raw_result in (None, "packed lamp")  # None: it was not answered in time.
 
-    return find(it_is_packed, faults=[GradualDeploy(loops=loops)], runs=3000, seconds=60)
+    return find(it_is_packed, faults=[GradualDeploy(loops=loops)], runs=3000)
 
 
 def test_an_old_poll_loop_that_gets_the_task_of_a_new_one_is_found() -> None:
@@ -247,7 +247,7 @@ def test_coroutines_of_old_and_new_code_run_side_by_side() -> None:
         runs.add(runner(("order", "1")).raw_result)
 
     deployment = GradualDeploy(loops={"decide": coroutine("new")})
-    found = find(test, faults=[deployment], runs=3000, seconds=60)
+    found = find(test, faults=[deployment], runs=3000)
     assert found.failure is None, str(found.failure)
     assert runs >= {"old old", "old new", "new old", "new new"}
 

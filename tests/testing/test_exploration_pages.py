@@ -66,6 +66,7 @@ def lost() -> ReportedExploration:
     return reported(nobody_pays_twice, faults=[DeciderDies(), WorkerDiesLate()])
 
 
+@pytest.mark.slow
 def test_most_continuations_fail_from_the_moment_on_at_which_a_run_is_lost(
     lost: ReportedExploration,
 ) -> None:

@@ -20,7 +20,14 @@ from flowy_sim.explore import FoundError, explore, find
 from flowy_sim.explore._choices import Deviation, format_choices, parse_choices, shrink
 from flowy_sim.explore._processes import usable_cores
 from flowy_sim.explore._story import MOST_LINES
-from flowy_sim.faults import EVERYDAY, AnswerLate, NetworkError, WorkerDiesLate
+from flowy_sim.faults import (
+    EVERYDAY,
+    AnswerLate,
+    DeciderDies,
+    NetworkError,
+    Throttled,
+    WorkerDiesLate,
+)
 from flowy_sim.testing import Run, Runner, Stubs
 from flowy_sim.testing._default_stubs import DefaultStubs
 from flowy_sim.testing._possible import simplest_value
@@ -85,6 +92,22 @@ def test_orders_that_lead_to_the_same_state_are_counted_once() -> None:
     found = explore(images, faults=EVERYDAY, most_faults=1)
     assert found.complete
     assert found.runs < found.states
+
+
+def test_faults_with_the_same_effect_lead_to_the_same_states() -> None:
+    one = explore(images, faults=[NetworkError()], most_faults=1)
+    both = explore(images, faults=[NetworkError(), Throttled()], most_faults=1)
+    assert both.complete
+    assert both.runs > one.runs
+    assert both.states == one.states
+
+
+def test_an_answer_that_arrives_too_late_leads_to_the_same_states_as_none() -> None:
+    lost = explore(images, faults=[DeciderDies(), WorkerDiesLate()], most_faults=1)
+    late = explore(images, faults=[DeciderDies(), WorkerDiesLate(), AnswerLate()], most_faults=1)
+    assert late.complete
+    assert late.runs > lost.runs
+    assert late.endings.total() == lost.endings.total()
 
 
 def test_work_that_is_done_twice_is_found_and_reported_briefly() -> None:
@@ -175,7 +198,7 @@ def test_state_that_survives_in_a_module_is_blamed_on_the_workflow() -> None:
     assert failure is not None
     assert not failure.repeatable
     assert "The first run made the same choices and passed" in str(failure)
-    assert "Not the test is to blame, but the workflow: in event 11 of numbered-1" in str(failure)
+    assert "in the workflow, not in the test: in event 11 of numbered-1" in str(failure)
 
 
 def test_state_that_survives_outside_of_the_workflow_is_not_blamed_on_it() -> None:
@@ -188,7 +211,7 @@ def test_state_that_survives_outside_of_the_workflow_is_not_blamed_on_it() -> No
 
     failure = find(test, faults=EVERYDAY).failure
     assert failure is not None
-    assert "So something keeps its value from one run to the next" in str(failure)
+    assert "So some state survives from one run to the next" in str(failure)
 
 
 def test_choices_that_a_run_never_reaches_are_reported() -> None:

@@ -50,7 +50,7 @@ def test_the_command_prints_what_the_document_shows(
     command, *_ = re.findall(r"```sh\nflowy-sim (explore .*?)\n```", DOCUMENT)
     [shown] = re.findall(r"```text\n(Exploring .*?)```", DOCUMENT, re.DOTALL)
     words = command.replace("shop.orders", "documented_orders").split()
-    ran = CliRunner().invoke(cli, [*words, "--seconds", "60"])
+    ran = CliRunner().invoke(cli, [*words, "--seconds", "600"])
     assert without_counts(ran.stdout) == without_counts(shown)
 
 

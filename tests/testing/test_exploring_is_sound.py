@@ -55,6 +55,7 @@ class NoPruner:
         pass
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     workflows(most_calls=3),

@@ -109,6 +109,31 @@ def test_that_nothing_is_raised():
     report.stdout.no_fnmatch_line("*flowy_sim*")
 
 
+def test_types_that_a_fixture_has_registered_are_explained(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+import pytest
+
+@pytest.fixture
+def registered(swf_boto3):
+    client = swf_boto3.client("swf")
+    client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+
+@pytest.mark.swf(domain="shop", explore=True)
+def test_it(swf_run, registered):
+    swf_run(("order", "1"))
+
+@pytest.mark.swf(domain="shop")
+def test_once(swf_run, registered):
+    swf_run(("order", "1"))
+"""
+    )
+    report = pytester.runpytest_inprocess()
+    report.assert_outcomes(failed=2)
+    report.stdout.fnmatch_lines(["*StartError: order 1 cannot*", "*A fixture has called a simul*"])
+    report.stdout.no_fnmatch_line("*def start*")
+
+
 @pytest.mark.parametrize(
     ("marked", "test", "sentence"),
     [

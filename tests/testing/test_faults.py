@@ -223,7 +223,7 @@ def test_a_task_that_no_worker_takes_times_out_before_it_starts() -> None:
 
 
 def test_only_tasks_with_a_limit_are_left_untaken() -> None:
-    found = find(lambda runner: runner(Delivery, "lamp"), faults=[TaskUntaken()], seconds=5)
+    found = find(lambda runner: runner(Delivery, "lamp"), faults=[TaskUntaken()])
     assert found.complete
     assert found.never_struck == [TaskUntaken.title]
 
@@ -235,7 +235,7 @@ def test_slow_work_completes_just_after_the_next_timer() -> None:
 
 
 def test_work_is_not_slow_without_a_timer_that_it_could_outlast() -> None:
-    found = find(lambda runner: runner(Delivery, "lamp"), faults=[SlowWork()], seconds=5)
+    found = find(lambda runner: runner(Delivery, "lamp"), faults=[SlowWork()])
     assert found.never_struck == [SlowWork.title]
 
 
@@ -257,7 +257,7 @@ def test_only_children_that_are_stubbed_fail(stubbed: bool) -> None:
             runner.stubs(Delivery, result="one lamp")
         assert runner(Ordering).result == "one lamp"
 
-    found = find(it_is_delivered, faults=[ChildFails()], most_faults=1, seconds=5)
+    found = find(it_is_delivered, faults=[ChildFails()], most_faults=1)
     assert (found.failure is not None) == stubbed
 
 

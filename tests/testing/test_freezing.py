@@ -13,7 +13,7 @@ from flowy import Activity, ActivityProxy, Workflow, activity, workflow
 from flowy_sim import Simulation, VirtualClock
 from flowy_sim.explore import explore
 from flowy_sim.testing import Runner, Stubs
-from flowy_sim.testing._time import frozen_to
+from flowy_sim.testing._turn_loop import frozen_to
 
 
 @activity("sleep", 1, "nights", start_to_close=None)
@@ -25,7 +25,8 @@ class Sleep(Activity):
 @activity("look", 1, "nights")
 class Look(Activity):
     def run(self) -> list[Any]:
-        return [time.time(), datetime.datetime.now().isoformat(), time.strftime("%H:%M:%S")]
+        now = datetime.datetime.now().isoformat()
+        return [time.time(), now, time.strftime("%H:%M:%S", time.gmtime())]
 
 
 @workflow("night", 1, "orders", guard=False)
@@ -92,7 +93,7 @@ def test_what_is_simulated_is_the_same_with_and_without(stubs: Stubs) -> None:
 
 def test_asyncio_continues_in_real_time() -> None:
     with frozen_to(VirtualClock()):
-        asyncio.run(asyncio.wait_for(asyncio.sleep(0.001), timeout=10))
+        asyncio.run(asyncio.wait_for(asyncio.sleep(0.001), timeout=60))
 
 
 def test_time_is_real_again_after_an_error(stubs: Stubs) -> None:
@@ -159,6 +160,18 @@ def test_a_freeze_that_ticks_around_a_run_continues_afterwards(stubs: Stubs) -> 
         assert datetime.datetime.now().isoformat()[:13] == "1999-12-31T01"
 
 
+def test_a_test_sees_the_time_that_its_calls_take() -> None:
+    runner = Runner(Simulation(), freeze=True)
+    client = runner.simulation.client()
+    with runner.turn_loop.frozen_test():
+        before = datetime.datetime.now(datetime.UTC)
+        client.register_domain(name="shop", workflowExecutionRetentionPeriodInDays="7")
+        assert (datetime.datetime.now(datetime.UTC) - before).total_seconds() == 0.001
+        runner.simulation.clock.advance(60)
+        assert datetime.datetime.now(datetime.UTC) == runner.simulation.clock.now
+        assert time.time() == runner.simulation.clock.milliseconds / 1000
+
+
 def test_a_freeze_in_a_freeze_of_another_simulation_ends_with_it() -> None:
     inner, outer = VirtualClock("2001-01-01T00:00:00Z"), VirtualClock("2002-01-01T00:00:00Z")
     with frozen_to(outer) as follow:
@@ -174,7 +187,7 @@ def test_a_loop_of_asyncio_around_a_run_is_left_alone(stubs: Stubs) -> None:
         loop = asyncio.get_running_loop()
         before = loop.time()
         Runner(Simulation(), stubs=stubs, freeze=True).run(Night)
-        await asyncio.wait_for(asyncio.sleep(0.001), timeout=10)
+        await asyncio.wait_for(asyncio.sleep(0.001), timeout=60)
         return loop.time() - before
 
     assert 0 < asyncio.run(run()) < 60

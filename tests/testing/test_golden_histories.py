@@ -38,6 +38,15 @@ def test_golden_histories_are_recorded_and_replayed(village: pytest.Pytester) ->
     report(village, GOLDEN, passed=2)
 
 
+def test_golden_histories_that_cannot_be_recorded_fail_with_a_sentence(
+    village: pytest.Pytester,
+) -> None:
+    (village.path / "histories").write_text("")
+    text = report(village, GOLDEN, "--swf-record", failed=2)
+    assert "test_it cannot be recorded: " in text
+    assert "OSError" not in text
+
+
 def test_recording_twice_writes_the_same_bytes(village: pytest.Pytester) -> None:
     report(village, GOLDEN, "--swf-record", passed=2)
     folder_of_histories = village.path / "histories" / "test_it"

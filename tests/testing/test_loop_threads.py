@@ -126,7 +126,7 @@ def test_faults_strike_the_calls_of_threads(
     def test(runner: Runner) -> None:
         assert order_is_worked_on(runner, worker).status == "COMPLETED"
 
-    found = find(test, faults=[fault], most_faults=1, seconds=60)
+    found = find(test, faults=[fault], most_faults=1)
     assert found.failure is None, str(found.failure)
     assert found.complete
     assert fault.describe() not in found.never_struck
@@ -137,7 +137,7 @@ def test_explorations_of_threads_are_repeatable(worker: Callable[[Client], None]
     def test(runner: Runner) -> None:
         order_is_worked_on(runner, worker)
 
-    one, other = (find(test, faults=FAULTS, runs=25, seconds=60) for _ in range(2))
+    one, other = (find(test, faults=FAULTS, runs=25) for _ in range(2))
     assert (one.runs, one.states, one.endings) == (other.runs, other.states, other.endings)
 
 

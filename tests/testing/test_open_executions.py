@@ -109,7 +109,7 @@ def test_long_values_go_to_a_store(tmp_path: Path) -> None:
     assert run.result == "x" * 40_000
     assert run.calls(write)[0].result == "x" * 40_000
     assert len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(flowy.FlowyError, match="and Amazon SWF carries 32,768"):
+    with pytest.raises(flowy.FlowyError, match="and Amazon SWF accepts 32,768"):
         raise flowy.TaskFailed("", "", 1, Runner(Simulation()).run(Novel, 40_000).details)
 
 

@@ -293,7 +293,7 @@ def test_the_interpreter_does_not_wait_for_threads_of_a_pool() -> None:
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "COMPLETED\n", "")
 

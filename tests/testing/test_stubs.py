@@ -312,7 +312,7 @@ def test_a_result_may_be_given_as_it_travels(stubs: Stubs, right: object) -> Non
 
 
 def test_runners_that_take_turns_at_the_same_time_have_their_own_stubs() -> None:
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=60)
 
     def answers_in_a_thread(number: int) -> Any:
         stubs = Stubs()

@@ -55,6 +55,14 @@ def test_of_passed_tests_only_some_runs_are_shown_and_the_page_says_so(
     assert "3 more runs of tests that passed are not in the report." in written
 
 
+def test_a_page_that_cannot_be_written_hides_no_results(village: pytest.Pytester) -> None:
+    village.makepyfile(test_it=RUNS.partition("def test_stale")[0])
+    result = village.runpytest_subprocess("-q", "--swf-report", "nowhere/page.html")
+    result.assert_outcomes(passed=2)
+    assert "nowhere/page.html cannot be written: No such file or directory." in str(result.stdout)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_without_the_option_there_is_no_page(village: pytest.Pytester) -> None:
     village.makepyfile(test_it=RUNS)
     result = village.runpytest_subprocess("-q")

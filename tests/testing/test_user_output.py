@@ -95,7 +95,7 @@ def test_other_threads_log_as_before(written: io.StringIO) -> None:
     begins, ends = threading.Event(), threading.Event()
 
     def other() -> None:
-        begins.wait(20)
+        begins.wait(60)
         log.warning("another thread")
         ends.set()
 
@@ -104,7 +104,7 @@ def test_other_threads_log_as_before(written: io.StringIO) -> None:
 
     def test(runner: Runner) -> None:
         begins.set()
-        ends.wait(20)
+        ends.wait(60)
 
     find(test)
     thread.join()

@@ -120,9 +120,9 @@ def test_the_program_shown_starts_an_execution() -> None:
 def test_the_limits_and_settings_named_are_the_real_ones() -> None:
     assert f"export {storage.SETTING}=" in DOCUMENT
     assert f"the folder `{storage.DEFAULT_FOLDER}`" in DOCUMENT
-    assert f"Up to {images.MAXIMUM_SIZE} pixels" in DOCUMENT
+    assert f"up to {images.MAXIMUM_SIZE} pixels" in DOCUMENT
     assert f"more than {images.MAXIMUM_PIXELS // 1_000_000} million pixels" in DOCUMENT
-    assert f"too large ({sources.MAXIMUM_BYTES // 1_000_000} MB)" in DOCUMENT
+    assert f"larger than {sources.MAXIMUM_BYTES // 1_000_000} MB" in DOCUMENT
     assert sources.DOWNLOAD_SECONDS == 60
 
 

@@ -1,4 +1,4 @@
-"""Time of a runner: it is skipped when no worker can take a turn, and user code can see it."""
+"""The turn loop of a runner: turns, and time, which is skipped when no worker can take one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
-from itertools import islice
 from types import ModuleType
 from typing import Protocol
 
 from flowy._client import Execution
 from flowy._installation import install_command
 from flowy.activity import _AT_CHECKPOINTS
-from flowy_sim._engine.engine import Engine
 from flowy_sim._engine.start import run_seconds
 from flowy_sim._events.schema import attributes_of
 from flowy_sim._events.waits import explain, signals_of, waits_of
 from flowy_sim._simulation.stub_answers import ACTIVITY
-from flowy_sim.testing._invariants import Invariants
+from flowy_sim.testing._invariants import Invariants, Restarts
 from flowy_sim.testing._run import EventFeed, StuckError, fetch, history, open_executions
 from flowy_sim.testing._scheduler import Scheduler
 from flowy_sim.testing._stub_dispatch import TAKES_TURNS, StubDispatch
@@ -45,15 +43,6 @@ _LOOK = 0.01
 
 _MOST_OPEN = 1000
 _MOST_EXPLAINED = 5
-_MOST_RESTARTS = 1_000
-_RESTARTS_WITHIN = 60_000
-"""An execution that starts this often within this many simulated milliseconds never ends."""
-
-
-class EndlessRestartsError(AssertionError):
-    """An execution restarts itself immediately, and probably forever."""
-
-    __module__ = "flowy_sim.testing"
 
 
 class TurnLoop:
@@ -70,6 +59,7 @@ class TurnLoop:
         times_out: whether an execution may end by its own time-out.
 
     Attributes:
+        scheduler, stub_dispatch, event_feed: as given.
         clock_seen: the clock that user code sees; by default that of the simulation.
         follow_clock: lets user code see the present time of that clock.
 
@@ -88,12 +78,12 @@ class TurnLoop:
         most_restarts: int = 0,
         times_out: bool = False,
     ) -> None:
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._simulation = scheduler.simulation
         self._engine = scheduler.simulation.engine()
         self._clock = scheduler.simulation.clock
-        self._stub_dispatch = stub_dispatch
-        self._event_feed = event_feed
+        self.stub_dispatch = stub_dispatch
+        self.event_feed = event_feed
         self._invariants = invariants
         self._freeze = freeze
         if freeze:
@@ -102,10 +92,9 @@ class TurnLoop:
         self._times_out_in_the_end = times_out
         self._checked_at = 0
         self._is_active = False
-        self._restarts = Restarts(self._engine, max(_MOST_RESTARTS, most_restarts + 2))
+        self._restarts = Restarts(self._engine, most_restarts + 2)
         self.clock_seen: ReadableClock = self._clock
         self.follow_clock: Callable[[], None] = _do_nothing
-        self._follow_clock_in_test: Callable[[], None] = _do_nothing
 
     def run_until_closed(self, execution: Execution) -> None:
         """Give turns and skip time until an execution is closed.
@@ -117,16 +106,16 @@ class TurnLoop:
         with self.active():
             while self._is_open(execution):
                 self._end_turn()
-                self._scheduler.fault_injector.turn()
-                if not self._scheduler.take_turn() and self._is_open(execution):
+                self.scheduler.fault_injector.turn()
+                if not self.scheduler.take_turn() and self._is_open(execution):
                     self._wait(execution)
             self._end_turn()
 
     def take_turn(self) -> bool:
         """Give one turn to a worker that may find a task; return whether there was one."""
         with self.active():
-            self._scheduler.fault_injector.turn()
-            taken = self._scheduler.take_turn()
+            self.scheduler.fault_injector.turn()
+            taken = self.scheduler.take_turn()
             if taken:  # Exploring would take the same state for one that it has seen.
                 self._end_turn()
         return taken
@@ -143,7 +132,7 @@ class TurnLoop:
 
     def _next_instants(self) -> tuple[int | None, int | None]:
         """Return when the next delayed call is due, and when the next effect is."""
-        return self._scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
+        return self.scheduler.delayed_calls.next_instant(), self._simulation.next_instant()
 
     def skip_time(self) -> bool:
         """Skip time until the next effect or delayed call is due, and let it happen.
@@ -165,8 +154,8 @@ class TurnLoop:
                 self._clock.advance(max(0, min(instants) - self._clock.milliseconds) / 1000)
         self.follow_clock()
         # Events first: a delayed call may be an action of the test that looks at them.
-        self._event_feed.publish()
-        self._scheduler.delayed_calls.run_due()
+        self.event_feed.publish()
+        self.scheduler.delayed_calls.run_due()
         return skipped
 
     def _arrives_just_before(self, instant: int, several: bool) -> bool:
@@ -184,9 +173,9 @@ class TurnLoop:
         """
         if instant - 1 < self._clock.milliseconds:
             return False
-        delayed_calls = self._scheduler.delayed_calls
-        struck = self._scheduler.fault_injector.just_before(lambda: self._advance_to(instant - 1))
-        if several and self._scheduler.choose("which is first", 2):
+        delayed_calls = self.scheduler.delayed_calls
+        struck = self.scheduler.fault_injector.just_before(lambda: self._advance_to(instant - 1))
+        if several and self.scheduler.choose("which is first", 2):
             self._advance_to(instant - 1)
             delayed_calls.run_due(instant)
             struck = True
@@ -224,8 +213,8 @@ class TurnLoop:
 
     def _end_turn(self) -> None:
         __tracebackhide__ = True
-        if self._stub_dispatch.error is not None:
-            raise self._stub_dispatch.error.with_traceback(None)
+        if self.stub_dispatch.error is not None:
+            raise self.stub_dispatch.error.with_traceback(None)
         self._invariants.check()
         self._restarts.check()
         if self._on_turn is not None:
@@ -243,7 +232,7 @@ class TurnLoop:
             self._check_not_rescheduling(execution)
         if calls is None and (happens is None or happens >= self._times_out(execution)):
             # A signal that is certain to arrive, for example, arrives now at the latest.
-            if self._scheduler.fault_injector.last_resort():
+            if self.scheduler.fault_injector.last_resort():
                 return
             # On a clock that runs, another thread may be about to do something.
             if self._clock.runs and self._simulation.threads.another_can_call():
@@ -260,8 +249,8 @@ class TurnLoop:
             StuckError: none does.
         """
         __tracebackhide__ = True
-        client, domain = self._scheduler.client, self._scheduler.domain
-        workers = self._scheduler.worker_pools.workers()
+        client, domain = self.scheduler.client, self.scheduler.domain
+        workers = self.scheduler.worker_pools.workers()
         run, *others = (
             fetch(client, domain, each, workers.payloads, now=self._clock.now)
             for each in dict.fromkeys([execution, *open_executions(client, domain, _MOST_OPEN)])
@@ -269,7 +258,7 @@ class TurnLoop:
         found = [wait for each in (run, *others) for wait in waits_of(each, workers)]
         if not any(wait.ends for wait in found):
             message = explain(run, others[:_MOST_EXPLAINED], workers, self._clock.now)
-            pools, client = self._scheduler.worker_pools, self._scheduler.worker_client
+            pools, client = self.scheduler.worker_pools, self.scheduler.worker_client
             advice = [client.advice(), pools.advice(), client.processes.advice()]
             message = "\n".join(filter(None, [message, *advice]))
             raise StuckError(message, replace(run, awaited=signals_of(waits_of(run, workers))))
@@ -290,7 +279,7 @@ class TurnLoop:
         # The last event is at hand, and often decides; the history is read only if it does not.
         if found.event_type(len(found)) not in _RESCHEDULING:
             return
-        client, domain = self._scheduler.client, self._scheduler.domain
+        client, domain = self.scheduler.client, self.scheduler.domain
         events = history(client, domain, execution)
         since = now - timedelta(milliseconds=_LONGEST_RESCHEDULING)
         recent = [event for event in events if event["eventTimestamp"] > since]
@@ -313,7 +302,7 @@ class TurnLoop:
             {f"{t['activityType']['name']} {t['activityType']['version']}" for t in tasks}
         )
         run = fetch(
-            client, domain, execution, self._scheduler.worker_pools.workers().payloads, now=now
+            client, domain, execution, self.scheduler.worker_pools.workers().payloads, now=now
         )
         raise StuckError(
             f"{run.describe()}: for a simulated day, its decider has only scheduled "
@@ -323,7 +312,7 @@ class TurnLoop:
         )
 
     def _is_stubbed(self, named: Mapping[str, str]) -> bool:
-        stubs = self._stub_dispatch.stubs
+        stubs = self.stub_dispatch.stubs
         return stubs.find(ACTIVITY, named["name"], named["version"]) is not None
 
     def _times_out(self, execution: Execution) -> int:
@@ -343,11 +332,11 @@ class TurnLoop:
         self._is_active = True
         threads = self._simulation.threads
         before, threads.runner = threads.runner, threading.current_thread()
-        _AT_CHECKPOINTS.append(self._scheduler.worker_client.checkpoint)
-        takes_turns = TAKES_TURNS.set(self._stub_dispatch)
+        _AT_CHECKPOINTS.append(self.scheduler.worker_client.checkpoint)
+        takes_turns = TAKES_TURNS.set(self.stub_dispatch)
         frozen = frozen_to(self.clock_seen) if self._freeze else nullcontext(_do_nothing)
         try:
-            with self._scheduler.worker_pools.loop_environment(), frozen as follow:
+            with self.scheduler.worker_pools.loop_environment(), frozen as follow:
                 self.follow_clock = follow
                 yield
         finally:
@@ -355,20 +344,15 @@ class TurnLoop:
             threads.runner = before
             _AT_CHECKPOINTS.pop()
             TAKES_TURNS.reset(takes_turns)
-            self._follow_clock_in_test()
 
     @contextmanager
     def frozen_test(self) -> Iterator[None]:
-        """Let the test itself see the time at which a run has ended or was left, if asked for."""
+        """Let the test itself see the simulated time, if asked for."""
         if not self._freeze:
             yield
             return
-        with frozen_to(self._clock) as follow:
-            self._follow_clock_in_test = follow
-            try:
-                yield
-            finally:
-                self._follow_clock_in_test = _do_nothing
+        with frozen_to(self._clock, steadily=True):
+            yield
 
 
 class ReadableClock(Protocol):
@@ -386,7 +370,7 @@ class ReadableClock(Protocol):
 
 
 @contextmanager
-def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
+def frozen_to(clock: ReadableClock, *, steadily: bool = False) -> Iterator[Callable[[], None]]:
     """Let user code see a clock's time in `time` and `datetime`.
 
     The time that it sees stands still between calls of the function that this yields. As with
@@ -396,6 +380,7 @@ def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
 
     Args:
         clock: the clock.
+        steadily: whether the time seen is always the clock's: each call of a client moves that.
 
     Yields:
         A function that sets the time seen to the clock's.
@@ -415,6 +400,13 @@ def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
     """
     # Entering costs milliseconds, moving on microseconds: one freeze serves a whole run.
     with freezegun().freeze_time(clock.now, real_asyncio=True) as frozen:
+        if steadily:
+
+            class Steady(type(frozen)):  # type: ignore[misc]
+                def __call__(self) -> datetime:
+                    return clock.now.replace(tzinfo=None)
+
+            frozen.__class__ = Steady
         seen = clock.milliseconds
 
         def follow() -> None:
@@ -424,44 +416,6 @@ def frozen_to(clock: ReadableClock) -> Iterator[Callable[[], None]]:
                 frozen.move_to(clock.now)
 
         yield follow
-
-
-class Restarts:
-    """Finds executions that continue as new, or are started again, immediately and forever.
-
-    Args:
-        engine: where they run.
-        most: how many times in a minute of simulated time is too many.
-    """
-
-    def __init__(self, engine: Engine, most: int) -> None:
-        self._engine = engine
-        self._most = most
-        self._seen = 0
-        self._runs: dict[tuple[str, str], list[int]] = {}
-
-    def check(self) -> None:
-        """Check the executions that were started since.
-
-        Raises:
-            EndlessRestartsError: one has been started many times in a short simulated time.
-        """
-        executions = self._engine.executions
-        if len(executions) == self._seen:
-            return
-        # They are in the order of their starts, so only the new ones are looked at.
-        for each in islice(executions.values(), self._seen, None):
-            runs = self._runs.setdefault((each.domain.name, each.workflow_id), [])
-            runs.append(each.started_at)
-            recent = runs[-self._most :]
-            if len(recent) == self._most and recent[-1] - recent[0] < _RESTARTS_WITHIN:
-                raise EndlessRestartsError(
-                    f"the execution {each.workflow_id} "
-                    f"was started {self._most} times within "
-                    f"{(recent[-1] - recent[0]) / 1000:g} simulated seconds, and probably restarts "
-                    "itself forever; let it end, or wait for something before it continues as new"
-                )
-        self._seen = len(executions)
 
 
 def freezegun() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Reads a database file, and restores the engines in it."""
+"""The reader of a database file: its simulations, and the engines that are restored from it."""
 
 from __future__ import annotations
 
