@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,6 +23,7 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from flowy._safe_text import safe_text
 from flowy.errors import FlowyError
 from flowy_sim._console import actions, views
 from flowy_sim._console.access import Access, LoginNeededError
@@ -138,7 +140,7 @@ class Console:
                 raise HTTPException(404)
             self._access.check(request, self._place(request, query).account)
         except (LoginNeededError, ForbiddenError) as error:
-            return PlainTextResponse(str(error) or "Log in first.", 403)
+            return PlainTextResponse(safe_text(error) or "Log in first.", 403)
         account = self._access.account_of(request)
         last_id = request.headers.get("last-event-id", "")
         return StreamingResponse(
@@ -359,7 +361,9 @@ class Console:
         to = query_of(request)
         page = to.get("page", "")
         path = f"../{PAGES}/{page}" if page in _PAGES else "../"
-        query = f"?{to['query']}" if "query" in to else ""
+        # It is a part of a URL already; only what cannot be in one is quoted.
+        rest = quote(to.get("query", ""), ":/%?=@[]!$&'()*+,;", errors="surrogatepass")
+        query = f"?{rest}" if rest else ""
         response = RedirectResponse(path + query, 303)
         self._access.set_cookie(request, response, session)
         return response

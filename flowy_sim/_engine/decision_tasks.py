@@ -1,7 +1,7 @@
 """Decision tasks: scheduling, holding back, polling, timing out.
 
 An execution has at most one decision task that waits and one that a decider holds. An event that a
-decider needs to know of schedules one in the same transaction, unless one waits already. The
+decider needs to know about schedules one in the same transaction, unless one waits already. The
 waiting one is held back while a decider holds the other.
 """
 

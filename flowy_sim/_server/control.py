@@ -5,9 +5,9 @@ path. ``?account=…`` selects another account than the default. Requests and re
 objects. With keys or a token for control requests, all but health and readiness need a signature
 or that token.
 
-Only calls of Amazon SWF, resets, and requests that set or advance a clock or plan a call let a
-simulation begin. Requests that only read, which an image in a web page could send, describe a
-simulation that has not begun as it would begin.
+A simulation is created by SWF calls, by resets, and by requests that set or advance a clock or plan
+a call. Requests that only read, which an image in a web page could send, create none: they describe
+the simulation that would be created.
 """
 
 from __future__ import annotations

@@ -201,6 +201,30 @@ class TestCredentials:
         assert "set-cookie" not in headers
         assert locked.open().status == 401
 
+    @pytest.mark.parametrize("hostile", [WORST, "a\ud800b"])
+    def test_a_login_leads_back_to_a_page_of_the_server_whatever_its_url_says(
+        self, locked: Browser, hostile: str
+    ) -> None:
+        for back in (
+            {"page": hostile, "query": hostile},
+            {"page": "//evil.example/", "query": "domain=shop"},
+            {"page": "execution", "query": "domain=a+b&workflow=%2Bx:1"},
+        ):
+            where = urlencode(back, errors="surrogatepass")
+            answer = locked.ask("POST", f"_console/login?{where}", b"token=open+sesame")
+            assert answer[0] == 303
+            to, _, query = answer[1]["location"].partition("?")
+            assert to == ("../_console/execution" if back["page"] == "execution" else "../")
+            assert query.isascii()
+            assert query.isprintable()
+        assert query == back["query"]
+
+    def test_a_stream_of_another_account_is_refused_with_a_sentence(self, locked: Browser) -> None:
+        locked.ask("POST", "_console/login", b"key=theirs&secret=other")
+        status, _, body = locked.ask("GET", "_console/stream?account=%ed%a0%80")
+        assert status == 403
+        assert b"The key belongs to account 111122223333" in body
+
     def test_a_key_opens_its_own_account_only(self, locked: Browser) -> None:
         locked.ask("POST", "_console/login", b"key=theirs&secret=other")
         assert locked.open().status == 200
