@@ -47,8 +47,8 @@ def _explorations_end_by_the_number_of_their_runs() -> Iterator[None]:
     # it does.
     really_explore, in_processes = Explorer.explore, _explore.explore_in_processes
 
-    def explore(explorer: Explorer, runs: int, seconds: float, *others: Any) -> Any:
-        return really_explore(explorer, runs, enough(seconds), *others)
+    def explore(explorer: Explorer, runs: int, seconds: float, **others: Any) -> Any:
+        return really_explore(explorer, runs, enough(seconds), **others)
 
     def explore_in_processes(explorer: Explorer, processes: int, runs: int, seconds: float) -> Any:
         return in_processes(explorer, processes, runs, enough(seconds))

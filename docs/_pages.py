@@ -41,7 +41,6 @@ _TASK = re.compile(r"^\| ([^|]+) \| [^|]*?\]\(([^)#\s]+)", re.MULTILINE)
 _OUTPUT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DRAWN = re.compile(r"[\u2500-\u25ff]")
 _DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
-_WIDTH = 100
 _TERMINAL = 80
 
 
@@ -161,7 +160,7 @@ def commands_page() -> str:
 def _commands(
     name: str, command: click.Command, parent: click.Context | None = None
 ) -> Iterator[str]:
-    width = {"max_content_width": _WIDTH, "terminal_width": _WIDTH}
+    width = {"max_content_width": _TERMINAL, "terminal_width": _TERMINAL}
     settings = {**command.context_settings, **width}
     context = click.Context(command, parent, info_name=name, **settings)
     level = "##" if parent is None else "###"

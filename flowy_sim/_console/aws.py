@@ -48,8 +48,9 @@ _TYPE_PAGES = 5
 """The number of pages of workflow types that are listed."""
 
 UNKNOWN = (
-    "Amazon SWF does not tell which task lists exist, who polls them, which worker has a task and "
-    "what it last reported: task lists are those in the histories that were shown here.",
+    "Amazon SWF does not tell which task lists exist, which clients poll them, which worker has a "
+    "task, and what its last heartbeat said. Pages show the task lists of the histories that were "
+    "opened here.",
     "A search finds workflow IDs only. Amazon SWF takes one filter at a time, so pages may be "
     "short if you set several. Closed executions are not counted: each count would take a request.",
 )

@@ -142,7 +142,7 @@ class WaitingTasks:
             self._passed_by.add(task_list)
             waited = now - self._waiting_since.pop(task_list, now)
             _log.warning(
-                "%s passes by a task on the %s, after waiting for %.0f real seconds: %s.",
+                "%s moves on, although a task waits on the %s, after %.0f real seconds: %s.",
                 self._presence.time_of_simulation,
                 task_list,
                 waited,

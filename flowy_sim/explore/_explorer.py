@@ -237,6 +237,7 @@ class Explorer:
         if attempt.cut_short:
             # What it has not shown yet must not count as explored.
             self.search.put_back(alternative)
+            self.states -= pruner.own
             self.runs -= 1
             return None
         if not alternative.chosen and attempt.error is None:
@@ -310,13 +311,16 @@ class _Pruner:
         seen: the states that runs have reached.
         schedule: the choices of the run.
         until: when to cut it short, by `really_perf_counter`.
+
+    Attributes:
+        own: the states that the run was the first to reach.
     """
 
     def __init__(self, seen: set[int], schedule: PrefixSchedule, until: float) -> None:
         self._seen = seen
         self._schedule = schedule
         self._fingerprints: Fingerprints | None = None
-        self._own: set[int] = set()
+        self.own: set[int] = set()
         self._until = until
 
     def __call__(self, runner: Runner) -> None:
@@ -326,12 +330,12 @@ class _Pruner:
         if self._fingerprints is None:
             self._fingerprints = Fingerprints(runner)
         state = self._fingerprints.current()
-        if state in self._own:
+        if state in self.own:
             return
         if state in self._seen:
             raise PrunedError
         self._seen.add(state)
-        self._own.add(state)
+        self.own.add(state)
 
 
 def _cut_short(until: float, _: Runner) -> None:

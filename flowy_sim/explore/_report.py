@@ -25,21 +25,21 @@ _NOT_REPEATABLE = (
 
 
 _KEEPS_STATE = (
-    "It did not fail when it was run again with the same choices. Not the test is to blame, but "
-    "the workflow: its decisions depend on something other than its history, such as a variable "
+    "It did not fail when it was run again with the same choices. The cause is in the workflow, "
+    "not in the test: its decisions depend on something other than its history, such as a variable "
     "of a module that keeps its value from one execution to the next."
 )
 
 
 SURVIVES = (
-    "The first run made the same choices and passed. So something keeps its value from one run to "
-    "the next: a variable of a module or class, or one that the test has not created anew."
+    "The first run made the same choices and passed. So some state survives from one run to the "
+    "next: a variable of a module or class, or one that the test does not create again."
 )
 
 
 SURVIVES_IN_WORKFLOW = (
-    "The first run made the same choices and passed. Not the test is to blame, but the workflow: "
-    "in {where}, it decides something else, so it depends on what keeps its value from one "
+    "The first run made the same choices and passed. The cause is in the workflow, not in the "
+    "test: in {where}, it makes another decision, so it depends on state that survives from one "
     "execution to the next, such as a variable of a module."
 )
 

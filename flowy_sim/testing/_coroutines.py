@@ -124,7 +124,7 @@ class Spins:
     have to do. So they get a turn from time to time, and in the end simulated time passes as well.
 
     Attributes:
-        place: where a coroutine goes round and round; empty if none does.
+        place: where a coroutine waits busily; empty if none does.
         last_call: the operation that the code has called last.
     """
 
@@ -164,13 +164,13 @@ class Spins:
         self._most, self.place = _MOST_SPINS, ""
 
     def advice(self) -> str:
-        """Return what to do about a coroutine that goes round and round; may be empty."""
+        """Return what to do about a coroutine that waits busily; empty if none does."""
         if not self.place:
             return ""
         last = f"since its call of {self.last_call}" if self.last_call else "without any call"
         return (
-            f"goes round and round in {self.place} {last}; no time passes in asyncio.sleep(0), "
-            "so sleep for some seconds, or await what has to happen"
+            f"has waited busily in {self.place} {last}; no time passes in asyncio.sleep(0), "
+            "so sleep for some seconds, or await the event that has to happen"
         )
 
 

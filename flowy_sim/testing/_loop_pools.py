@@ -107,7 +107,7 @@ class LoopPool(WorkerPool):
         return any(worker.wants_turn for worker in self._loops())
 
     def advice(self) -> str:
-        """Return what to do about a loop that goes round and round; may be empty."""
+        """Return what to do about a loop that waits busily; empty if none does."""
         found = ((name, worker.spins.advice()) for name, worker in self._named_loops())
         return "\n".join(f"the loop {name} {advice}" for name, advice in found if advice)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import zip_longest
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from flowy._determinism.causes import Reason
@@ -16,6 +20,13 @@ from flowy_sim._events.schema import EVENTS, attributes_of
 
 _DEFAULTS = frozenset({*DEFAULTS[ACTIVITY], *DEFAULTS[WORKFLOW], "tagList"})
 """The members of a decision for which the type, or the execution, can have a default."""
+
+
+_MOST = 3
+"""The most parts of a decision that a message names."""
+
+_WIDTH = 60
+_ABSENT = object()
 
 
 class Decided(NamedTuple):
@@ -89,8 +100,55 @@ def cause_of(
         return Reason.REMOVED, "the code no longer makes this decision"
     if there.type != here.type:
         return Reason.TYPE, "the code makes another decision in its place"
-    names = ", ".join(_different(there, here, ignore))
-    return Reason.ARGUMENTS, f"the code decides the same with another {names}"
+    names = _different(there, here, ignore)
+    details = [each for name in names for each in _differences(name, there, here)]
+    more = f"; and {len(details) - _MOST} more" if len(details) > _MOST else ""
+    return Reason.ARGUMENTS, (
+        f"the code decides the same with another {', '.join(names)}: "
+        f"{'; '.join(details[:_MOST])}{more}"
+    )
+
+
+def _differences(name: str, there: Decided, here: Decided) -> list[str]:
+    """Return how two decisions differ in a member."""
+    old, new = (each.attributes.get(name, _ABSENT) for each in (there, here))
+    return list(_parts(name, old, new)) or [f"{name} is the same JSON, written differently"]
+
+
+def _parts(path: str, old: object, new: object) -> Iterator[str]:
+    """Yield how two values differ: for JSON and structures, the parts that do.
+
+    >>> for part in _parts("input", '{"to": 1, "n": [1, 2]}', '{"to": 2, "n": [1], "by": null}'):
+    ...     print(part)
+    input.by is new: None
+    input.n[1] is gone: 2
+    input.to was 1 and is 2
+    """
+    one, other = _structure(old), _structure(new)
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            yield from _parts(f"{path}.{key}", one.get(key, _ABSENT), other.get(key, _ABSENT))
+    elif isinstance(one, list) and isinstance(other, list):
+        for index, pair in enumerate(zip_longest(one, other, fillvalue=_ABSENT)):
+            yield from _parts(f"{path}[{index}]", *pair)
+    elif old is _ABSENT:
+        yield f"{path} is new: {_shown(new)}"
+    elif new is _ABSENT:
+        yield f"{path} is gone: {_shown(old)}"
+    elif old != new:
+        yield f"{path} was {_shown(old)} and is {_shown(new)}"
+
+
+def _structure(value: object) -> object:
+    """Return what a text contains that is JSON with parts, and other values as they are."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
+
+
+def _shown(value: object) -> str:
+    return shorten(repr(value), _WIDTH, placeholder=" …")
 
 
 def side_by_side(task: RecordedTask, got: Sequence[Decided]) -> str:

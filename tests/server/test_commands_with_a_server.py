@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from flowy_sim._cli import cli
 
 SERVE = [sys.executable, "-m", "flowy_sim", "serve", "--clock", "virtual"]
-SECONDS = 30
+SECONDS = 200
 
 REGISTER = """
 import sys, boto3

@@ -299,11 +299,11 @@ def test_a_warning_says_which_list_time_passes_by_and_why(
         pass
     while is_open(client, run_id):
         decide_once(client)
-    passed_by = [each for each in caplog.messages if "passes by" in each]
+    passed_by = [each for each in caplog.messages if "moves on" in each]
     assert len(passed_by) == 1
     assert passed_by[0].startswith(
-        "Simulated time passes by a task on the activity task list 'working' of domain 'shop', "
-        "after waiting for 0 real seconds: thread "
+        "Simulated time moves on, although a task waits on the activity task list 'working' of "
+        "domain 'shop', after 0 real seconds: thread "
     )
     assert passed_by[0].endswith("which has polled it, has ended.")
 

@@ -13,7 +13,7 @@ import pytest
 
 from flowy_sim._server.endpoint import Endpoint
 
-SECONDS = 30  # How long a test waits before it fails instead of hanging.
+SECONDS = 120  # How long a test waits before it fails instead of hanging.
 
 DOMAIN = "shop"
 ORDER = {"name": "Order", "version": "1"}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from functools import partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +24,9 @@ from flowy import ConfigurationError
 from flowy.tutorial.activities import PredominantColor, RenameImage, Resize
 from flowy.tutorial.workflows import ImageCategorization
 from flowy_sim._cli import cli
-from flowy_sim.explore import find
+from flowy_sim.explore import _explorer, find
+from flowy_sim.explore._explore import make_setup
+from flowy_sim.explore._explorer import Explorer, undisturbed
 from flowy_sim.faults import EVERYDAY, AnswerLost, WorkerDies
 from flowy_sim.testing import Runner
 
@@ -83,6 +88,23 @@ def test_the_result_does_not_depend_on_how_the_work_is_spread(
     assert found.share == pytest.approx(1)
     assert found.states == alone.states
     assert found.endings.keys() == alone.endings.keys()
+
+
+@pytest.mark.parametrize("longer", [1, 3, 7])
+def test_a_run_that_was_cut_short_is_made_again_in_full(
+    alone: Any, monkeypatch: pytest.MonkeyPatch, longer: int
+) -> None:
+    # Time passes with each look at the clock, and there is a little more of it each time.
+    monkeypatch.setattr(_explorer, "really_perf_counter", partial(next, count()))
+    explorer = Explorer(images, make_setup(faults=FAULTS["faults"], most_faults=1), 0, str, None)
+    with undisturbed():
+        found = explorer.explore(1, math.inf)
+        for time in count(2, longer):
+            if found.complete:
+                break
+            found = explorer.explore(1_000, time)
+    assert (found.runs, found.states) == (alone.runs, alone.states)
+    assert found.share == pytest.approx(1)
 
 
 @pytest.mark.parametrize("of", [1, 2, 7])

@@ -208,7 +208,7 @@ def test_state_that_survives_in_a_module_is_blamed_on_the_workflow() -> None:
     assert failure is not None
     assert not failure.repeatable
     assert "The first run made the same choices and passed" in str(failure)
-    assert "Not the test is to blame, but the workflow: in event 11 of numbered-1" in str(failure)
+    assert "in the workflow, not in the test: in event 11 of numbered-1" in str(failure)
 
 
 def test_state_that_survives_outside_of_the_workflow_is_not_blamed_on_it() -> None:
@@ -221,7 +221,7 @@ def test_state_that_survives_outside_of_the_workflow_is_not_blamed_on_it() -> No
 
     failure = find(test, faults=EVERYDAY).failure
     assert failure is not None
-    assert "So something keeps its value from one run to the next" in str(failure)
+    assert "So some state survives from one run to the next" in str(failure)
 
 
 def test_choices_that_a_run_never_reaches_are_reported() -> None:

@@ -147,8 +147,8 @@ def test_polls_are_answered_as_the_decider_wants_the_events(
 @pytest.mark.parametrize(
     ("changed", "event", "sentence"),
     [
-        ({"first": "refund"}, 5, "another activityType"),
-        ({"text": "42"}, 5, "another input"),
+        ({"first": "refund"}, 5, "another activityType: activityType.name was 'charge' and is"),
+        ({"text": "42"}, 5, "another input: input is new: '42'"),
         ({"identity": "other"}, 5, "another activityId"),
         ({"result": "finished"}, 12, "another result"),
     ],
@@ -159,6 +159,28 @@ def test_the_first_difference_is_named(
     with pytest.raises(NonDeterminismError, match=sentence) as error:
         replayed(lambda client: shop["decide"](client, **changed), run)
     assert error.value.event_id == event
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            '{"n": 1, "by": 2}',
+            '{"n": "1", "to": 3}',
+            r"input.by is gone: 2; input.n was 1 and is '1'",
+        ),
+        ('[{"n": 1}]', '[{"n": 2}, 3]', r"input\[0\].n was 1 and is 2; input\[1\] is new: 3"),
+        ('{"n": [1, 2]}', '{"n":[1,2]}', "input is the same JSON, written differently"),
+        ("[1, 2, 3, 4]", "[5, 6, 7, 8]", r"input\[2\] was 3 and is 7; and 1 more"),
+    ],
+)
+def test_the_parts_of_json_that_differ_are_named(
+    shop: dict[str, Any], run: Run, old: str, new: str, sentence: str
+) -> None:
+    attributes = run.history[4]["activityTaskScheduledEventAttributes"]
+    attributes["input"] = old
+    with pytest.raises(NonDeterminismError, match=sentence):
+        replayed(lambda client: shop["decide"](client, text=new), run)
 
 
 def test_members_that_do_not_matter_are_ignored(shop: dict[str, Any], run: Run) -> None:
