@@ -237,7 +237,7 @@ class TimeSkipping:
             return
         is_poll = operation in POLLS
         if not is_poll or reply.get("taskToken"):
-            if region is not None:
+            if region is not None and not self._clock.runs:
                 self.take_time(region)
             if operation != HEARTBEAT:
                 self._changes += 1

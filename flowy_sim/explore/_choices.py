@@ -168,6 +168,10 @@ LARGE_FRONTIER = 500
 """Untried alternatives from which on every other run is a random sample of the space."""
 
 
+_SAMPLES = 16
+"""The number of untried alternatives of which a random one is chosen by its kind."""
+
+
 FAULT_WEIGHT = 0.01
 """The probability, in a random run, that a fault strikes where it can."""
 
@@ -191,12 +195,14 @@ class Alternative(NamedTuple):
         position: the position of the choice that is made differently.
         taken: the possibility that is taken there.
         weight: the probability that a random run begins like this.
+        kind: the kind of that choice; empty if it is not known.
     """
 
     chosen: tuple[int, ...]
     position: int
     taken: int
     weight: float
+    kind: str = ""
 
     @property
     def prefix(self) -> list[int]:
@@ -235,12 +241,24 @@ class Search:
             level, index = filled[0], -1
         else:
             level = self._random.choice(filled)
-            index = self._random.randrange(len(level))
+            index = self._sampled(level)
         level[index], level[-1] = level[-1], level[index]
         alternative = level.pop()
         self._size -= 1
         prefix = alternative.prefix if alternative.chosen else []
         return alternative, PrefixSchedule(prefix, None if self._systematic else self._at_random)
+
+    def _sampled(self, level: list[Alternative]) -> int:
+        """Return the index of a random alternative.
+
+        Each kind of choice is about as likely. Otherwise, faults that can strike any call would
+        crowd out those that can strike in few places.
+        """
+        by_kind: dict[str, int] = {}
+        for _ in range(_SAMPLES):
+            index = int(self._random.random() * len(level))
+            by_kind[level[index].kind] = index
+        return self._random.choice(list(by_kind.values()))
 
     def add_alternatives(self, alternative: Alternative, made: Sequence[Choice]) -> None:
         """Add the alternatives of a run to the frontier.
@@ -258,7 +276,8 @@ class Search:
             weights = self._weights(kind, count)
             for index, share in enumerate(weights):
                 if index != chosen:
-                    self._add(level + 1, Alternative(indices, position, index, weight * share))
+                    there = Alternative(indices, position, index, weight * share, kind)
+                    self._add(level + 1, there)
             weight *= weights[chosen]
             level += chosen > 0
         self.covered += weight
