@@ -3,7 +3,7 @@ r"""Text from outside, made harmless before it is shown.
 IDs, inputs, reasons, identities, names of signals and details are chosen by whoever calls SWF. On a
 terminal or in a log, an escape sequence among them clears the screen, a line break forges a line, a
 mark of right-to-left text swaps what is around it, and a lone surrogate cannot be encoded at all.
-Everything that shows such text shows it by way of this module. JSON output does not: there, the
+Everything that shows such text passes it through this module. JSON output does not: there, the
 text has to stay exact, and ``json.dumps`` escapes what is dangerous.
 
 What is replaced, and by what:

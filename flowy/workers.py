@@ -5,6 +5,7 @@ Any number of workers may poll one task list, in threads, processes or on severa
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -98,7 +99,12 @@ class ActivityWorker(Worker):
         place = _place(task)
         with LoggingContext(RunInfo(execution["workflowId"], execution["runId"], "-")):
             logger.debug("%s started", place)
+            process = os.getpid()
             operation, answer = self._worked_on(task, place)
+            if os.getpid() != process:
+                # It must neither answer the task nor poll on a connection that it shares.
+                logger.error("%s: a process that it forked has left its code; it ends", place)
+                os._exit(1)
             if operation:
                 self._answer(operation, place, taskToken=token, **answer)
         return True

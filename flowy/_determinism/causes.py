@@ -1,4 +1,4 @@
-"""Why a workflow's code makes other decisions than its history records, most likely.
+"""The likely reason why a workflow's code makes decisions that differ from its history.
 
 The cause is guessed from what comes later in both. If the code decides later what the history
 records here, something new precedes it. If the history records later what the code decides here,

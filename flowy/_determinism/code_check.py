@@ -1,7 +1,7 @@
-"""The code check: finds what differs at each replay in the code of a workflow, by reading it.
+"""The code check: reads the source of a workflow, and finds code that differs at each replay.
 
-That is clocks, randomness and files, whatever differs between processes (the environment, the time
-zone, hashes and the order of sets), and changes of what modules and classes hold.
+Such code uses clocks, randomness, files, or values that differ between processes (the environment,
+the time zone, hashes and the order of sets), or changes the state of modules and classes.
 
 What ``run`` calls must be the same at each replay, and ``time.time()`` is not. The interpreter does
 not audit such calls, unlike the files and connections that the module `guard` watches, and patching

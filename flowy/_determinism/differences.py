@@ -1,4 +1,4 @@
-"""Where a workflow's code differs from a history: what, where, why most likely, and the fix.
+"""The first difference between code and history: what, where, the likely reason, and the fix.
 
 The history records the decisions of a turn, event by event, and the code makes them again. The
 first pair that does not match is explained.

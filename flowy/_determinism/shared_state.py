@@ -1,9 +1,9 @@
 """Finds places where code changes state that all executions share.
 
-What a module or a class holds outlives a decision. So it is changed again at each replay, differs
-between workers, and carries what one execution does into another. What is shared is looked up:
-names of the module and attributes of modules and classes which refer to a list, a dictionary, a set
-or another collection of the standard library, or to an iterator.
+The state of a module or a class outlives a decision. So code changes it again at each replay, it
+differs between workers, and it carries effects of one execution into another. The check looks up
+what is shared: names of the module and attributes of modules and classes which refer to a list, a
+dictionary, a set or another collection of the standard library, or to an iterator.
 
 Left out are names that a function binds itself, attributes that an object gets of its own, and
 caches: items that a function assigns and also returns, ``TABLES[key]``, say.

@@ -1,6 +1,6 @@
 """The command line ``flowy-sim``, one module for each command, or for a few that belong together.
 
-What is slow to import is imported when a command needs it, so that help and completion are fast.
+Slow imports are made only when a command needs them, so that help and completion are fast.
 """
 
 from __future__ import annotations

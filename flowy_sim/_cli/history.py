@@ -1,4 +1,4 @@
-"""The command ``flowy-sim history``. What is slow to import is imported when it runs."""
+"""The command ``flowy-sim history``. Slow imports are made only when it runs."""
 
 from __future__ import annotations
 

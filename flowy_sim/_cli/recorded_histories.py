@@ -1,6 +1,6 @@
 """The commands that read recorded histories: ``replay``, ``verify`` and ``report``.
 
-What is slow to import is imported when one of them runs.
+Slow imports are made only when one of them runs.
 """
 
 from __future__ import annotations

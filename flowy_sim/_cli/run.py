@@ -1,4 +1,4 @@
-"""The command ``flowy-sim run``. What is slow to import is imported when the command runs."""
+"""The command ``flowy-sim run``. Slow imports are made only when it runs."""
 
 from __future__ import annotations
 

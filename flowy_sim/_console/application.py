@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
     HTMLResponse,
-    JSONResponse,
     PlainTextResponse,
     RedirectResponse,
     Response,
@@ -22,6 +23,7 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from flowy._safe_text import safe_text
 from flowy.errors import FlowyError
 from flowy_sim._console import actions, views
 from flowy_sim._console.access import Access, LoginNeededError
@@ -42,7 +44,7 @@ from flowy_sim._console.stream import Streams
 from flowy_sim._console.views import Elsewhere, MakeTest
 from flowy_sim._console.visit import PAGES, Visit, encoded, query_of
 from flowy_sim._console.workflow_code import WorkflowCode
-from flowy_sim._server.http import read_body
+from flowy_sim._server.http import JsonReply, read_body
 from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.settings import ServerSettings
 from flowy_sim._server.simulations import Simulations
@@ -138,7 +140,7 @@ class Console:
                 raise HTTPException(404)
             self._access.check(request, self._place(request, query).account)
         except (LoginNeededError, ForbiddenError) as error:
-            return PlainTextResponse(str(error) or "Log in first.", 403)
+            return PlainTextResponse(safe_text(error) or "Log in first.", 403)
         account = self._access.account_of(request)
         last_id = request.headers.get("last-event-id", "")
         return StreamingResponse(
@@ -185,9 +187,11 @@ class Console:
             except ForbiddenError as error:
                 return refusal(403, str(error), depth)
             except SourceError as error:
-                source = self._sources.find(
-                    Place(place.simulation, place.account), request.is_disconnected
-                )
+                source = None
+                with suppress(SourceError):
+                    source = self._sources.find(
+                        Place(place.simulation, place.account), request.is_disconnected
+                    )
                 if source is None:
                     return refusal(404, str(error), depth)
                 visit = self._visit(request, source, {}, depth)
@@ -234,7 +238,7 @@ class Console:
             self._access.check_action(request, place.account, body)
             visit = self._visit(request, self._known(request, place), query, 1)
             name = request.path_params["name"]
-            return JSONResponse(await answer(visit, name, _fields(body)))
+            return JsonReply(await answer(visit, name, _fields(body)))
 
         return with_errors_as_json(handle)
 
@@ -357,7 +361,9 @@ class Console:
         to = query_of(request)
         page = to.get("page", "")
         path = f"../{PAGES}/{page}" if page in _PAGES else "../"
-        query = f"?{to['query']}" if "query" in to else ""
+        # It is a part of a URL already; only what cannot be in one is quoted.
+        rest = quote(to.get("query", ""), ":/%?=@[]!$&'()*+,;", errors="surrogatepass")
+        query = f"?{rest}" if rest else ""
         response = RedirectResponse(path + query, 303)
         self._access.set_cookie(request, response, session)
         return response

@@ -1,8 +1,8 @@
-"""Amazon SWF itself, or any endpoint, as a source that only shows.
+"""Amazon SWF itself, or any endpoint, as a read-only source.
 
-The account's rates are shared with production, so there is a limit of requests per second, replies
-are kept for a while, and nothing is asked while no page waits for an answer. Nothing but operations
-of Amazon SWF is used. What they do not tell is named on each page.
+Production shares the account's rates, so requests per second are limited, replies are kept for a
+while, and no request is made while no page waits for an answer. Only operations of Amazon SWF are
+used; each page names what they do not reveal.
 """
 
 from __future__ import annotations

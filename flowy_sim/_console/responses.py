@@ -9,13 +9,14 @@ from importlib import resources
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from flowy_sim._console.access import LoginNeededError
 from flowy_sim._console.renderer import render
 from flowy_sim._console.source import SourceError
 from flowy_sim._console.visit import PAGES
+from flowy_sim._server.http import JsonReply
 from flowy_sim._server.request_guard import ForbiddenError
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -107,7 +108,7 @@ def status_of(error: SourceError) -> int:
 
 
 def _failure(status: int, sentence: str, code: str = "") -> Response:
-    return JSONResponse({"error": sentence, "code": code}, status)
+    return JsonReply({"error": sentence, "code": code}, status)
 
 
 def refusal(status: int, sentence: str, depth: int, home: str = "") -> Response:

@@ -280,12 +280,15 @@ class ServedSources:
         the one without a name is shown as it would begin.
 
         Raises:
-            SourceError: there is no such region or domain.
+            SourceError: there is no such region or domain, or there cannot be such an account.
         """
         account = place.account or self._account
-        simulation = self.simulations.find(place.simulation, account)
-        if simulation is None and not place.simulation:
-            simulation = self.simulations.find_or_preview("", account)
+        try:
+            simulation = self.simulations.find(place.simulation, account)
+            if simulation is None and not place.simulation:
+                simulation = self.simulations.find_or_preview("", account)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
         if simulation is None:
             return None
         engine = _engine(simulation, place.region)

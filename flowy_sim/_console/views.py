@@ -14,7 +14,7 @@ from flowy_sim._console.drawn import Job, draw, draw_data, draw_history
 from flowy_sim._console.renderer import parse_iso
 from flowy_sim._console.source import OPEN, STATUSES, ExecutionRow, Filter, Recorded, SourceError
 from flowy_sim._console.visit import Visit
-from flowy_sim._console.workflow_code import Told, WorkflowCode
+from flowy_sim._console.workflow_code import Inspection, WorkflowCode
 from flowy_sim._simulation.clock import from_milliseconds
 
 # The list of executions: filters, counts, pages, and the box that takes an ID or text
@@ -160,8 +160,8 @@ async def execution(visit: Visit, drawer: Drawer, code: WorkflowCode) -> dict[st
         SourceError: there is no such execution, or its history cannot be read.
     """
     row, recorded = await _asked_for(visit)
-    told = await code.told(visit.source.place, row, recorded)
-    job = await _job(visit, row, told)
+    inspection = await code.inspect(visit.source.place, row, recorded)
+    job = await _job(visit, row, inspection)
     drawn = await drawer.run(draw, recorded, job)
     found = [] if visit.source.is_costly else await visit.source.runs(row.workflow_id)
     runs = [each for each in found if each.run_id != row.run_id]
@@ -169,7 +169,7 @@ async def execution(visit: Visit, drawer: Drawer, code: WorkflowCode) -> dict[st
         "row": row,
         "is_open": row.status == OPEN,
         "drawn": drawn,
-        "told": told,
+        "code": inspection,
         "is_part": bool(job.after),
         "runs": runs[:_RUNS],
         "more_runs": len(runs[_RUNS:]),
@@ -197,8 +197,8 @@ async def execution_data(visit: Visit, drawer: Drawer, code: WorkflowCode) -> st
         SourceError: there is no such execution, or its history cannot be read.
     """
     row, recorded = await _asked_for(visit)
-    told = await code.told(visit.source.place, row, recorded)
-    return await drawer.run(draw_data, recorded, await _job(visit, row, told))
+    inspection = await code.inspect(visit.source.place, row, recorded)
+    return await drawer.run(draw_data, recorded, await _job(visit, row, inspection))
 
 
 async def execution_history(visit: Visit, drawer: Drawer, code: WorkflowCode) -> str:
@@ -208,7 +208,7 @@ async def execution_history(visit: Visit, drawer: Drawer, code: WorkflowCode) ->
         SourceError: there is no such execution, or its history cannot be read.
     """
     row, recorded = await _asked_for(visit)
-    return await drawer.run(draw_history, recorded, await _job(visit, row, Told()))
+    return await drawer.run(draw_history, recorded, await _job(visit, row, Inspection()))
 
 
 async def execution_test(
@@ -239,7 +239,7 @@ async def execution_test(
     words = re.sub(r"\W+", "_", row.workflow_id, flags=re.ASCII)[:_NAME].strip("_").lower()
     name = f"test_{words or 'run'}"
     written = partial(make, name=name, code=code, is_workflow="polls" not in fields)
-    job = await _job(visit, row, Told())
+    job = await _job(visit, row, Inspection())
     return TestFile(f"{name}.zip", await drawer.run(written, recorded, job))
 
 
@@ -252,7 +252,7 @@ async def _asked_for(visit: Visit) -> tuple[ExecutionRow, Recorded]:
     return row, await source.recorded(row.workflow_id, row.run_id)
 
 
-async def _job(visit: Visit, row: ExecutionRow, told: Told) -> Job:
+async def _job(visit: Visit, row: ExecutionRow, inspection: Inspection) -> Job:
     """Return what is asked about an execution."""
     source, after = visit.source, visit.query.get("after", "")
     return Job(
@@ -263,7 +263,7 @@ async def _job(visit: Visit, row: ExecutionRow, told: Told) -> Job:
         await source.heartbeats(row.workflow_id, row.run_id) if row.closed is None else {},
         int(after) if after.isdecimal() else 0,
         visit.query.get("axis", ""),
-        told.signals,
+        inspection.signals,
     )
 
 

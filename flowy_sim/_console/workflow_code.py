@@ -1,7 +1,7 @@
 """The code of workflows, which shows what histories do not: the signals that they wait for.
 
-It is code of users, and may end the process or never return. So it runs in a process of its own,
-for a limited time, and what it shows about a history is kept: it runs once for each new event of an
+The code belongs to users, and may end the process or never return. So it runs in a separate
+process, for a limited time, and its results are kept: it runs once for each new event of an
 execution that a browser shows.
 """
 
@@ -39,14 +39,14 @@ _KEPT = 500
 """The number of executions for which results of their code are kept."""
 
 
-class Told(NamedTuple):
+class Inspection(NamedTuple):
     """What the code of a workflow shows about an execution.
 
     Attributes:
         signals: the names of the signals that it waits for.
         target: where the workflow is imported from, such as ``shop.orders:Order``; empty if its
             class was not found.
-        problem: why the code does not tell more, as a sentence; empty if it does.
+        problem: why the code does not show more, as a sentence; empty if it does.
     """
 
     signals: Sequence[str] = ()
@@ -55,10 +55,10 @@ class Told(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What was told up to the last event then, and when code may run on newer ones."""
+    """What was found up to the last event then, and when code may run on newer ones."""
 
     last: tuple[Any, ...]
-    told: Told
+    found: Inspection
     again_at: float
 
 
@@ -77,7 +77,7 @@ class WorkflowCode:
         self._turn = asyncio.Lock()
         self._kept: OrderedDict[tuple[Place, str], _Kept] = OrderedDict()
 
-    async def told(self, place: Place, row: ExecutionRow, recorded: Recorded) -> Told:
+    async def inspect(self, place: Place, row: ExecutionRow, recorded: Recorded) -> Inspection:
         """Return what the code shows about an execution.
 
         Args:
@@ -86,7 +86,7 @@ class WorkflowCode:
             recorded: its history.
         """
         if not self._packages:
-            return Told()
+            return Inspection()
         key, last = (place, row.run_id), (len(recorded.events), *recorded.events[-1:])
         # One at a time: there is one process, and code that takes too long ends it.
         async with self._turn:
@@ -98,7 +98,7 @@ class WorkflowCode:
                 self._kept.move_to_end(key)
                 if len(self._kept) > _KEPT:
                     self._kept.popitem(last=False)
-        return kept.told
+        return kept.found
 
     def close(self) -> None:
         """End the process."""
@@ -106,7 +106,7 @@ class WorkflowCode:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    async def _ask(self, row: ExecutionRow, recorded: Recorded) -> tuple[Told, float]:
+    async def _ask(self, row: ExecutionRow, recorded: Recorded) -> tuple[Inspection, float]:
         """Return what the code shows, and from when on it may be asked about other events."""
         if self._pool is None:
             # Not forked: the threads and connections of the server must not be copied.
@@ -115,14 +115,14 @@ class WorkflowCode:
         loop = asyncio.get_running_loop()
         question = (self._packages, self._seconds, row, recorded)
         try:
-            return await loop.run_in_executor(self._pool, _tell, *question), 0.0
+            return await loop.run_in_executor(self._pool, _inspected, *question), 0.0
         except BrokenProcessPool:
             self.close()
             problem = (
                 f"The code of {row.type_name} {row.type_version} ended its process, or took longer "
                 f"than {self._seconds:g} s."
             )
-            return Told(problem=problem), time.monotonic() + _PAUSE
+            return Inspection(problem=problem), time.monotonic() + _PAUSE
 
 
 def _begin() -> None:
@@ -131,23 +131,27 @@ def _begin() -> None:
     os.dup2(2, 1)
 
 
-def _tell(packages: Sequence[str], seconds: float, row: ExecutionRow, recorded: Recorded) -> Told:
+def _inspected(
+    packages: Sequence[str], seconds: float, row: ExecutionRow, recorded: Recorded
+) -> Inspection:
     named = f"{row.type_name} {row.type_version}"
     try:
         with _at_most(_IMPORT_SECONDS):
             cls = _workflows(tuple(packages)).get((row.type_name, row.type_version))
         if cls is None:
-            return Told(problem=f"There is no workflow {named} in {_named(packages)}.")
+            return Inspection(problem=f"There is no workflow {named} in {_named(packages)}.")
         target = f"{cls.__module__}:{cls.__qualname__}"
         # What is closed waits for nothing.
         if row.status != OPEN:
-            return Told(target=target)
+            return Inspection(target=target)
         execution = Execution(row.workflow_id, row.run_id)
         with _at_most(seconds):
-            return Told(awaited_signals(recorded.history(), cls, PLAIN, execution), target)
+            return Inspection(awaited_signals(recorded.history(), cls, PLAIN, execution), target)
     except (Exception, SystemExit) as error:
         words = str(error) if isinstance(error, FlowyError) else f"{type(error).__name__}: {error}"
-        return Told(problem=f"The code of {named} does not tell which signals it awaits: {words}")
+        return Inspection(
+            problem=f"The code of {named} does not tell which signals it awaits: {words}"
+        )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How late the service is: with effects that follow a call, and with time-outs and timers."""
+"""Latency: the delays of effects that follow a call, and of time-outs and timers."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """What the 54 types of history events are, described once for everything above the engine.
 
-A history is about things: the execution, its activity tasks, timers, children and so on. One event
-opens a thing, later ones start and end it, and each of these names the event that opened it by a
-member such as ``scheduledEventId``. Which event does what follows from the engine's life cycles.
-The schema adds how events link to each other, which decision or call leads to them, and how to
-name what they are about.
+A history describes an execution and its activity tasks, timers, children and so on. One event opens
+a task, later ones start and end it, and each of these names the event that opened it by a member
+such as ``scheduledEventId``. The same holds for timers and children. Which event does what follows
+from the engine's life cycles. The schema adds how events link to each other, which decision or call
+leads to them, and how to name the task, timer or child that they belong to.
 
 Only the rules of `flowy_sim._events.rules` do without it, because they check what it describes.
 """

@@ -32,7 +32,7 @@ _LEADS = (
 )
 """Which member is seen at once: the first of these, or else the first of the event."""
 _LINE = 72
-_TOLD_ONCE = 60
+_SHOWN_ONCE = 60
 """The number of characters of lines from which equal ones of several events are shown once."""
 _LINKED = 8
 """The maximum number of effects of an event that are linked."""
@@ -62,7 +62,7 @@ class EventRow:
         more: the number of effects that are left out.
         lead: the member that is seen at once.
         lines: its other members that fit a line, a line each.
-        told: more such members, as several events may have them.
+        shared: more such members, as several events may have them.
         as_event: the event that shows these members, if it is an earlier one.
         blocks: its other members.
         is_cut: whether its members are left out, because the table is long.
@@ -78,7 +78,7 @@ class EventRow:
     more: int = 0
     lead: str = ""
     lines: str = ""
-    told: str = ""
+    shared: str = ""
     as_event: int = 0
     blocks: list[Block] = field(default_factory=list)
     is_cut: bool = False
@@ -107,7 +107,7 @@ class EventTable:
         self._events: dict[int, Mapping[str, Any]] = {}
         self._by_id: dict[int, EventRow] = {}
         self._subjects: dict[int, str] = {}
-        self._tellers: dict[str, int] = {}
+        self._shown_at: dict[str, int] = {}
         self._room = _MEMBERS
 
     def add(self, events: Sequence[Mapping[str, Any]], timeline: Timeline) -> None:
@@ -138,9 +138,9 @@ class EventTable:
             row.state = STATES[schema.outcome]
         members = _members(event)
         cut = _show_members(row, members)
-        row.as_event = self._tellers.get(row.told, 0)
+        row.as_event = self._shown_at.get(row.shared, 0)
         size = len(row.lead) + len(row.lines) + sum(len(block.value) for block in row.blocks)
-        size += 0 if row.as_event else len(row.told)
+        size += 0 if row.as_event else len(row.shared)
         if size > self._room and not row.state:
             row.is_cut, self.whole[event_id] = True, members
             self.cut += 1
@@ -148,8 +148,8 @@ class EventTable:
         self._room -= size
         if cut:
             self.whole[event_id] = cut
-        if row.told:
-            self._tellers.setdefault(row.told, event_id)
+        if row.shared:
+            self._shown_at.setdefault(row.shared, event_id)
 
     def _subject(self, event_id: int) -> str:
         """Return what an event is about: what it names itself, or what its cause is about."""
@@ -194,9 +194,10 @@ def _show_members(row: EventRow, members: dict[str, str]) -> dict[str, str]:
     lines = {name: value for name, value in rest.items() if _fits_a_line(value)}
     # Tasks of one type have IDs of their own, and the same time-outs.
     equal = {name: value for name, value in lines.items() if not name.lower().endswith("id")}
-    told = _written(equal)
-    if len(told) >= _TOLD_ONCE:
-        row.told, lines = told, {name: value for name, value in lines.items() if name not in equal}
+    shared = _written(equal)
+    if len(shared) >= _SHOWN_ONCE:
+        row.shared = shared
+        lines = {name: value for name, value in lines.items() if name not in equal}
     row.lines = _written(lines)
     long = {name: value for name, value in rest.items() if not _fits_a_line(value)}
     row.blocks = [

@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from flowy._safe_text import safe_logger
@@ -24,7 +23,7 @@ from flowy_sim._server.auth import Authenticator
 from flowy_sim._server.calls import CallHandler, HttpCall
 from flowy_sim._server.connections import Connection, Later
 from flowy_sim._server.control import Control
-from flowy_sim._server.http import PREFIX, HttpRequest, Scope, head_of, text_response
+from flowy_sim._server.http import PREFIX, HttpRequest, JsonReply, Scope, head_of, text_response
 from flowy_sim._server.metrics import OK, AccessLogEntry, Metrics, entry_of
 from flowy_sim._server.request_guard import ANY, ForbiddenError, Guard, with_page_headers
 from flowy_sim._server.settings import ServerSettings
@@ -322,14 +321,14 @@ def _outcome_of(refusal: Response) -> str:
         return str(refusal.status)
 
 
-async def _not_found(request: Request, error: Exception) -> JSONResponse:
+async def _not_found(request: Request, error: Exception) -> JsonReply:
     """Answer a request for an unknown path."""
     sentence = (
         f"There is no {request.method} {request.url.path}. SWF clients post to / or to the name of "
         "a simulation; everything else is under /_flowy."
     )
     status = error.status_code if isinstance(error, HTTPException) else 404
-    return JSONResponse({"error": sentence}, status_code=status)
+    return JsonReply({"error": sentence}, status_code=status)
 
 
 def _forbidden(sentence: str) -> Response:

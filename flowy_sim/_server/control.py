@@ -5,9 +5,9 @@ path. ``?account=…`` selects another account than the default. Requests and re
 objects. With keys or a token for control requests, all but health and readiness need a signature
 or that token.
 
-Only calls of Amazon SWF, resets, and requests that set or advance a clock or plan a call let a
-simulation begin. Requests that only read, which an image in a web page could send, describe a
-simulation that has not begun as it would begin.
+A simulation is created by SWF calls, by resets, and by requests that set or advance a clock or plan
+a call. Requests that only read, which an image in a web page could send, create none: they describe
+the simulation that would be created.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from flowy_sim._engine.faults import Fault
 from flowy_sim._server.auth import SignedRequest
-from flowy_sim._server.http import PREFIX, read_body, read_headers
+from flowy_sim._server.http import PREFIX, JsonReply, read_body, read_headers
 from flowy_sim._server.metrics import Metrics
 from flowy_sim._server.request_guard import ForbiddenError, Guard
 from flowy_sim._server.served_simulation import ServedSimulation
@@ -103,12 +103,12 @@ class Control:
         return routes
 
     async def _health(self, request: Request) -> Response:
-        return JSONResponse({"status": "healthy"})
+        return JsonReply({"status": "healthy"})
 
     async def _ready(self, request: Request) -> Response:
         if self._is_ready():
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready"}, status_code=503)
+            return JsonReply({"status": "ready"})
+        return JsonReply({"status": "not ready"}, status_code=503)
 
     async def _show_metrics(self, request: Request) -> Response:
         async def text(body: bytes) -> Response:
@@ -124,7 +124,7 @@ class Control:
 
     async def _list(self, request: Request) -> Response:
         async def simulations(body: bytes) -> Response:
-            return JSONResponse(
+            return JsonReply(
                 {"simulations": [describe(simulation) for simulation in self._simulations]}
             )
 
@@ -136,7 +136,7 @@ class Control:
             if simulation is None:
                 return _error(404, "There is no such simulation.")
             await simulation.journal.durable()
-            return JSONResponse({})
+            return JsonReply({})
 
         return await self._checked(request, remove)
 
@@ -144,7 +144,7 @@ class Control:
         async def reset(body: bytes) -> Response:
             simulation = self._simulations.begin(*self._key(request), _members(body))
             await simulation.journal.durable()
-            return JSONResponse(describe(simulation))
+            return JsonReply(describe(simulation))
 
         return await self._checked(request, reset)
 
@@ -180,7 +180,7 @@ class Control:
                 simulation = find(*self._key(request))
                 reply = await answer(simulation, members)
                 await simulation.journal.durable()
-                return JSONResponse(reply)
+                return JsonReply(reply)
 
             return await self._checked(request, answered)
 
@@ -387,5 +387,5 @@ def _written(instant: int) -> str:
     return from_milliseconds(instant).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _error(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
+def _error(status: int, sentence: str) -> JsonReply:
+    return JsonReply({"error": sentence}, status_code=status)

@@ -140,10 +140,12 @@ def add_answers(then: Callable[..., object], members: Members) -> None:
     if not isinstance(answers, list) or not all(isinstance(each, dict) for each in answers):
         raise ValueError(f"then={answers!r}: give a list of objects, the answers to further calls.")
     first = {name: value for name, value in members.items() if name in _ANSWER}
-    known = {*_ANSWER, "version", "then", _NAME_OF[key.kind]}
-    for name in (*members, *(each for answer in answers for each in answer)):
-        if name not in known:
-            raise ValueError(f"A stub has no member {name!r}; it has {', '.join(_ANSWER[:-1])}.")
+    for name in members.keys() - {*_ANSWER, "version", "then", _NAME_OF[key.kind]}:
+        raise ValueError(f"A stub has no member {name!r}; it has {', '.join(_ANSWER[:-1])}.")
+    for name in (name for answer in answers for name in answer if name not in _ANSWER):
+        raise ValueError(
+            f"An answer in 'then' has no member {name!r}; it has {', '.join(_ANSWER[:-1])}."
+        )
     try:
         for answer in (first, *answers):
             then(**_answer(key, answer))
@@ -329,6 +331,9 @@ def _answer(key: StubKey, members: Members) -> dict[str, Any]:
         if takes != NEVER:
             raise ValueError(f"takes={takes!r}: give a number of seconds, or {NEVER!r}.")
         options["takes"] = math.inf
+    for name in ("takes", "heartbeat"):
+        if members.get(name) == math.inf:  # JSON has no such number, but 1e400.
+            raise ValueError(f"{name}={members[name]!r}: give a number of seconds.")
     if "error" in members:
         options["error"] = _failure(members["error"])
     if key.kind != FUNCTION and not {"url", "function"}.isdisjoint(members):

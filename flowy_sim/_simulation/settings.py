@@ -1,4 +1,4 @@
-"""How a simulation that is served, or kept in a file, is set up: as data that JSON can carry."""
+"""The settings of a simulation that is served, or kept in a file, as data that JSON represents."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ event loops; see `flowy_sim._simulation.event_loop`.
 Code that waits until a clock has reached an instant, such as `queue.Queue.get`, needs that clock to
 follow: `time.monotonic` and `time.time` are replaced, too.
 
-A process that is forked has real time: nobody would ever let its code go on.
+A process that is forked has real time: no runner there would ever let its code go on.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How far a database file has got, recorded outside its write-ahead log, so that a loss is noticed.
+"""The progress of a database file, recorded outside its write-ahead log to notice losses.
 
-SQLite takes a log that is missing, cut off or damaged for one that holds less, and opens an older
-state without a word. Therefore each transaction writes a *mark*: how many changes have been made.
-The mark is in the database and, as soon as the transaction is durable and before its calls are
-answered, in the *progress file* beside it. While a file is open, its mark says so.
+If a log is missing, cut off or damaged, SQLite treats it as one with fewer changes, and opens an
+older state without an error. Therefore each transaction writes a *mark*: the number of changes that
+have been made. The mark is in the database and, as soon as the transaction is durable and before
+its calls are answered, in the *progress file* beside it. While a file is open, its mark says so.
 
 A mark also has the *base*: the number of changes that the database has without the log. It is
 raised when everything in the log has been copied to the database, and before the log is emptied. So

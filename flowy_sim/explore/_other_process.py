@@ -1,10 +1,10 @@
 """Replaying histories in another process, where hashes, time and environment differ.
 
-A workflow's history is replayed by another worker, on another machine, after a restart. What must
-not make a difference there, does not differ within one process: the order of a set, the time zone,
-the locale, the environment, the process ID, the working directory, what a module has kept. So some
-histories of an exploration are replayed in a child process in which all of that differs. Variables
-of the environment are added or changed there, never removed.
+A workflow's history is replayed by another worker, on another machine, after a restart. The values
+that must not matter there are always the same within one process: the order of a set, the time
+zone, the locale, the environment, the process ID, the working directory, the state of a module. So
+some histories of an exploration are replayed in a child process in which all of these differ.
+Variables of the environment are added or changed there, never removed.
 """
 
 from __future__ import annotations

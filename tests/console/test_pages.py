@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 
@@ -120,6 +122,45 @@ def test_hostile_ids_are_shown_harmlessly_and_their_links_lead_back(
     assert len(browser.open(domain="shop", tag=hostile).values("tr", "data-run")) == 1
 
 
+def asked_of_scripts(hostile: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield what scripts ask for, with a text in one place of each request."""
+    for path in ("data", "history", "stamp"):
+        for member in ("account", "domain", "region", "workflow", "run"):
+            query = {"domain": "shop", "workflow": "order-1", member: hostile}
+            yield "GET", f"{path}?{urlencode(query, errors='surrogatepass')}", {}
+    fields = ("workflow", "run", "signal", "input", "reason", "seconds", "activity", "type_name")
+    for action in ("start", "signal", "terminate", "complete", "advance", "nothing"):
+        for kind in ("act", "copy"):
+            for field in fields:
+                given = {"workflow": "order-1", "type_version": "1", "type_name": "x"}
+                yield "POST", f"{kind}/{action}?domain=shop", {**given, field: hostile}
+
+
+@pytest.mark.parametrize("hostile", [WORST, "a\ud800b", "1e400", "\x00", "x" * 300])
+def test_whatever_a_script_asks_for_is_answered_or_refused_in_json(
+    endpoint: Endpoint, browser: Browser, hostile: str
+) -> None:
+    Shop(endpoint.client()).start("order-1")
+    browser.open()
+    for method, path, fields in asked_of_scripts(hostile):
+        body = json.dumps(fields).encode() if method == "POST" else None
+        sent = {"X_Flowy_Action": browser.token} if method == "POST" else {}
+        status, headers, answer = browser.ask(method, f"_console/{path}", body, **sent)
+        assert status in (200, 400, 404), (path, fields)
+        assert headers["content-type"] == "application/json"
+        assert json.loads(answer) is not None
+
+
+@pytest.mark.parametrize("account", ["1", "shop", "\ud800", "1" * 5_000])
+@pytest.mark.parametrize("path", PAGES)
+def test_an_account_that_cannot_be_is_refused_with_a_page(
+    served_console: Endpoint, path: str, account: str
+) -> None:
+    page = Browser(served_console).open(path.partition("?")[0], account=account)
+    assert page.status == 404
+    assert "is not an account" in page.text
+
+
 class TestCredentials:
     SETTINGS = ServerSettings(
         simulation=VIRTUAL,
@@ -159,6 +200,30 @@ class TestCredentials:
         assert status == 403
         assert "set-cookie" not in headers
         assert locked.open().status == 401
+
+    @pytest.mark.parametrize("hostile", [WORST, "a\ud800b"])
+    def test_a_login_leads_back_to_a_page_of_the_server_whatever_its_url_says(
+        self, locked: Browser, hostile: str
+    ) -> None:
+        for back in (
+            {"page": hostile, "query": hostile},
+            {"page": "//evil.example/", "query": "domain=shop"},
+            {"page": "execution", "query": "domain=a+b&workflow=%2Bx:1"},
+        ):
+            where = urlencode(back, errors="surrogatepass")
+            answer = locked.ask("POST", f"_console/login?{where}", b"token=open+sesame")
+            assert answer[0] == 303
+            to, _, query = answer[1]["location"].partition("?")
+            assert to == ("../_console/execution" if back["page"] == "execution" else "../")
+            assert query.isascii()
+            assert query.isprintable()
+        assert query == back["query"]
+
+    def test_a_stream_of_another_account_is_refused_with_a_sentence(self, locked: Browser) -> None:
+        locked.ask("POST", "_console/login", b"key=theirs&secret=other")
+        status, _, body = locked.ask("GET", "_console/stream?account=%ed%a0%80")
+        assert status == 403
+        assert b"The key belongs to account 111122223333" in body
 
     def test_a_key_opens_its_own_account_only(self, locked: Browser) -> None:
         locked.ask("POST", "_console/login", b"key=theirs&secret=other")

@@ -11,7 +11,7 @@ import pytest
 
 from flowy_sim import Simulation
 from flowy_sim._console.source import OPEN, ExecutionRow, Place, Recorded
-from flowy_sim._console.workflow_code import Told, WorkflowCode
+from flowy_sim._console.workflow_code import Inspection, WorkflowCode
 from flowy_sim._server.endpoint import Endpoint
 from tests.support.console_pages import Browser, console_server
 from tests.support.console_shop import DOMAIN, Shop, timer
@@ -42,22 +42,22 @@ def execution(
     return ExecutionRow(workflow_id, run_id, name, "2", OPEN, 0, None, ()), Recorded(events)
 
 
-def told(code: WorkflowCode, *of: tuple[ExecutionRow, Recorded]) -> list[Told]:
-    async def ask() -> list[Told]:
-        return [await code.told(Place(each[0].workflow_id), *each) for each in of]
+def inspected(code: WorkflowCode, *of: tuple[ExecutionRow, Recorded]) -> list[Inspection]:
+    async def ask() -> list[Inspection]:
+        return [await code.inspect(Place(each[0].workflow_id), *each) for each in of]
 
     return asyncio.run(ask())
 
 
-def test_without_packages_nothing_is_told_and_no_process_starts() -> None:
+def test_without_packages_nothing_is_inspected_and_no_process_starts() -> None:
     with running() as code:
-        assert told(code, execution("order-1", "Purchase")) == [Told()]
+        assert inspected(code, execution("order-1", "Purchase")) == [Inspection()]
 
 
 def test_code_tells_the_signals_and_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     with running(PURCHASES) as code:
-        [found] = told(code, execution("order-1", "Purchase"))
-    assert found == Told(["approve"], f"{PURCHASES}:Purchase")
+        [found] = inspected(code, execution("order-1", "Purchase"))
+    assert found == Inspection(["approve"], f"{PURCHASES}:Purchase")
     assert "not for the server" not in capfd.readouterr().out
 
 
@@ -65,23 +65,23 @@ def test_code_tells_the_signals_and_where_it_is(capfd: pytest.CaptureFixture[str
 def test_why_code_tells_nothing_is_shown_word_for_word() -> None:
     purchase = execution("order-1", "Purchase", [timer("remind", 60)])
     with running(PURCHASES) as code:
-        [found] = told(code, purchase)
+        [found] = inspected(code, purchase)
     assert not found.signals
     assert "remind" in found.problem
     with running("tests.support.nothing") as code:
-        [found] = told(code, purchase)
+        [found] = inspected(code, purchase)
     assert "there is no module 'tests.support.nothing'" in found.problem
     with running("tests.support.bakery") as code:
-        [found] = told(code, purchase)
+        [found] = inspected(code, purchase)
     assert found.problem == "There is no workflow Purchase 2 in tests.support.bakery."
 
 
 @pytest.mark.slow
 def test_code_that_ends_its_process_or_never_returns_stops_nothing_else() -> None:
     with running(PURCHASES, seconds=1) as code:
-        ended, hung = told(code, execution("ends", "Refund"), execution("hangs", "Refund"))
+        ended, hung = inspected(code, execution("ends", "Refund"), execution("hangs", "Refund"))
         code._seconds = SECONDS
-        [fine] = told(code, execution("order-1", "Purchase"))
+        [fine] = inspected(code, execution("order-1", "Purchase"))
     sentence = "The code of Refund 2 ended its process, or took longer than 1 s."
     assert ended.problem == hung.problem == sentence
     assert (list(fine.signals), fine.problem) == (["approve"], "")
@@ -91,14 +91,14 @@ def test_code_runs_once_for_each_new_event(monkeypatch: pytest.MonkeyPatch) -> N
     row, recorded = execution("order-1", "Purchase")
     asked: list[int] = []
 
-    async def ask(row: ExecutionRow, recorded: Recorded) -> tuple[Told, float]:
+    async def ask(row: ExecutionRow, recorded: Recorded) -> tuple[Inspection, float]:
         asked.append(len(recorded.events))
-        return Told(["approve"]), 0.0
+        return Inspection(["approve"]), 0.0
 
     with running(PURCHASES) as code:
         monkeypatch.setattr(code, "_ask", ask)
         newer = Recorded([*recorded.events, {}])
-        told(code, (row, recorded), (row, recorded), (row, newer), (row, newer))
+        inspected(code, (row, recorded), (row, recorded), (row, newer), (row, newer))
     assert asked == [4, 5]
 
 

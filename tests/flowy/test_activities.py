@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -322,6 +323,28 @@ def test_leaving_the_process_fails_the_activity_and_not_the_worker(client: Any) 
         sys.exit("no more")
 
     assert "leaving 1 (leaving-1) failed: SystemExit: no more" in ended(client, leaving).reason
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("leave", [lambda: None, sys.exit])
+def test_a_forked_process_that_leaves_the_activity_ends_and_answers_nothing(
+    client: Any, leave: Any
+) -> None:
+    test = os.getpid()
+
+    @activity("forking", 1, "numbers")
+    def forking() -> int:
+        child = os.fork()
+        if child == 0:
+            leave()
+            return -1
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    result = ended(client, forking).result
+    if os.getpid() != test:
+        os._exit(2)
+    assert result == 1
 
 
 def test_a_canceled_coroutine_fails_the_activity_and_not_the_worker(client: Any) -> None:

@@ -200,6 +200,26 @@ def test_responses_that_a_browser_could_show_forbid_it_everything_else(url: str)
     assert "http" not in policy
 
 
+def test_a_client_whose_name_cannot_be_encoded_hides_nothing(url: str) -> None:
+    order, lists = {"name": "order", "version": "1"}, {"taskList": {"name": "decisions"}}
+    retention = {"workflowExecutionRetentionPeriodInDays": "1"}
+    times = {"executionStartToCloseTimeout": "60", "taskStartToCloseTimeout": "60"}
+    of_it = {"workflowId": "order-1", "workflowType": order, "childPolicy": "TERMINATE"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("RegisterDomain", {"name": "shop", **retention}),
+        ("RegisterWorkflowType", {"domain": "shop", **order}),
+        ("StartWorkflowExecution", {"domain": "shop", **of_it, **lists, **times}),
+        ("PollForDecisionTask", {"domain": "shop", **lists, "identity": "a\ud800b"}),
+    ]
+    for operation, members in calls:
+        named = {"X_Amz_Target": f"SimpleWorkflowService.{operation}"}
+        named["Content_Type"] = "application/x-amz-json-1.0"
+        assert ask(url, "POST", "/", json.dumps(members).encode(), **named).status == 200
+    held = ask(url, "GET", PREFIX).members["heldTasks"]
+    assert held[0].startswith("a\ud800b at ")
+    assert ask(url, "GET", f"{PREFIX}/simulations").members["simulations"][0]["heldTasks"] == held
+
+
 def test_a_token_of_an_action_is_valid_for_its_session_and_server_only() -> None:
     tokens = ActionTokens()
     sent = {"x-flowy-action": tokens.issue("a")}

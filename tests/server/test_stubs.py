@@ -295,6 +295,19 @@ def test_a_client_learns_what_was_called_with_which_input(
         ({"lambda": "pack", "function": "os:system"}, "Function of the stub of pack must be"),
         ({"activity": "Pack", "version": 1, "url": "http://x"}, "Only a Lambda function can be"),
         ({"activity": "Pack", "version": 1, "results": 1}, "A stub has no member 'results'"),
+        (
+            {"activity": "Pack", "version": 1, "then": [{"then": []}]},
+            "An answer in 'then' has no member 'then'",
+        ),
+        (
+            {"activity": "Pack", "version": 1, "then": [{"version": 1}]},
+            "An answer in 'then' has no member 'version'",
+        ),
+        ({"activity": "Pack", "version": 1, "takes": float("inf")}, "takes=inf: give a number"),
+        (
+            {"activity": "Pack", "version": 1, "heartbeat": float("inf")},
+            "heartbeat=inf: give a number",
+        ),
         ({"activity": "Pack", "version": 1, "then": {}}, "then={}: give a list of objects"),
         ({"activity": "Pack", "version": 1, "error": 7}, "error=7: give a reason"),
         ({"activity": "Pack", "version": 1, "error": "x" * 257}, "at most 256 characters"),

@@ -36,7 +36,7 @@ export class Details {
     } else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details).slice(1));
     else list.append(element("p", { className: "faint", textContent: "It has no other members." }));
     // What an earlier event shows is taken from there.
-    for (const link of list.querySelectorAll("a")) link.replaceWith(document.querySelector(`${link.hash} .told`).cloneNode(true));
+    for (const link of list.querySelectorAll("a")) link.replaceWith(document.querySelector(`${link.hash} .shared`).cloneNode(true));
     this.body.replaceChildren(facts, list);
     this.panel.hidden = false;
     document.body.classList.add("with-panel");
