@@ -220,7 +220,8 @@ class Engine:
         Raises:
             Fault: the call is refused and has changed nothing.
         """
-        self.run_until(now)
+        if now != self.now or self.effects.none_before <= now or self.retentions.none_before <= now:
+            self.run_until(now)
         # Assumption: order-of-checks: types, constraints in the model's order, rules between
         # members, rates, and only then what the engine holds.
         members = request if type(request) is CheckedRequest else checked(operation, request)

@@ -57,6 +57,8 @@ QUERIES = frozenset(
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 #: Empty polls of a list in a row after which a loop is endless, if nothing will ever happen.
 IN_VAIN = 10_000
+#: Empty polls of a list in a row after which the only client waits for a time-out at once.
+MANY_POLLS = 1_000
 #: Real seconds for which the polls of threads wait while no effect is pending.
 IDLE = 0.01
 
@@ -125,8 +127,9 @@ class TimeSkipping:
     Attributes:
         settle_soon: called when `settle` should be called again soon; set by the waiter.
         is_real_while_held: whether time passes at the real pace while a task is held.
-        idle_polls_last: whether a poll of the only client takes its time although nothing can
-            happen any more: it may poll until the time is up, by a clock that follows this one.
+        idle_polls_last: whether a poll of the only client takes its time although nothing, or only
+            a time-out, can happen: it may poll until the time is up, by a clock that follows this
+            one.
         waiting_tasks: the tasks that wait for a client.
     """
 
@@ -234,7 +237,7 @@ class TimeSkipping:
             return
         is_poll = operation in POLLS
         if not is_poll or reply.get("taskToken"):
-            if region is not None:
+            if region is not None and not self._clock.runs:
                 self.take_time(region)
             if operation != HEARTBEAT:
                 self._changes += 1
@@ -407,6 +410,8 @@ class TimeSkipping:
                 return min(left, CHECK)
             if self._ends_idle_polls and self.waiting_tasks.release_all(self._changes):
                 return None
+            if self._only_poll_ends_before(instant):
+                return None
         if (is_last or self._ends_idle_polls) and self.waiting_tasks.release_strangers():
             return None
         if instant is None:
@@ -415,6 +420,23 @@ class TimeSkipping:
             self.waiting_tasks.pass_by()
         self._reach(instant)
         return None
+
+    def _only_poll_ends_before(self, time_out: int) -> bool:
+        """Let the poll of the only client take its time, if that ends before a time-out.
+
+        A client that polls for a limited time ends then, as at Amazon SWF. One that only waits for
+        the time-out gets there at once after some polls.
+        """
+        if not self.idle_polls_last or self._sleeps or len(self._polls) != 1:
+            return False
+        (poll,) = self._polls
+        end = poll.began + poll.lasts
+        many = poll.poller.empties.get(poll.task_list, 0) >= MANY_POLLS
+        if many or not self._ends_idle_polls or end >= time_out or self._others_can_call():
+            return False
+        self._clock.reach(end)
+        self._polls.end_early(poll)
+        return True
 
     def _end_idle_polls(self) -> float | None:
         """End the polls of threads: no effect is pending."""

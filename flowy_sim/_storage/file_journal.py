@@ -301,23 +301,37 @@ class FileJournal:
 class Commit:
     """A transaction that several calls wait for; cancelling one of them does not cancel it.
 
+    All of them are told at once: to let the loop come round for each of them would take longer.
+
     Attributes:
         outcome: done as soon as the transaction is durable or has failed.
     """
 
-    __slots__ = ("outcome",)
+    __slots__ = ("_callbacks", "outcome")
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Mark an error as retrieved: perhaps no call waits for it.
-        self.outcome.add_done_callback(asyncio.Future.exception)
+        self.outcome.add_done_callback(self._done)
+        self._callbacks: list[Callable[[asyncio.Future[None]], object]] = []
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.shield(self.outcome).__await__()
 
     def add_done_callback(self, callback: Callable[[asyncio.Future[None]], object], /) -> None:
         """Let a function be called when it is done, with its outcome."""
-        self.outcome.add_done_callback(callback)
+        if self.outcome.done():
+            self.outcome.add_done_callback(callback)
+        else:
+            self._callbacks.append(callback)
+
+    def _done(self, outcome: asyncio.Future[None]) -> None:
+        outcome.exception()  # Mark an error as retrieved: perhaps no call waits for it.
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback(outcome)
+            except Exception:
+                _log.exception("A call was not answered")
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ other deviations are left out.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from random import Random
@@ -122,6 +123,16 @@ def format_choices(chosen: Iterable[Deviation]) -> str:
     return "; ".join(f"{each.kind} {each.number}={each.taken}" for each in chosen)
 
 
+def quoted_for_shell(word: str) -> str:
+    """Return a word as a shell reads it: one with apostrophes, as choices have, in double quotes.
+
+    >>> print(quoted_for_shell("the signal 'plan' arrives 35=1"), quoted_for_shell("two words"))
+    "the signal 'plan' arrives 35=1" 'two words'
+    """
+    in_double_quotes = "'" in word and not set(word) & set('"$`\\!')
+    return f'"{word}"' if in_double_quotes else shlex.quote(word)
+
+
 def parse_choices(written: str) -> tuple[Deviation, ...]:
     """Return the deviations that `format_choices` wrote.
 
@@ -157,6 +168,10 @@ LARGE_FRONTIER = 500
 """Untried alternatives from which on every other run is a random sample of the space."""
 
 
+_SAMPLES = 16
+"""The number of untried alternatives of which a random one is chosen by its kind."""
+
+
 FAULT_WEIGHT = 0.01
 """The probability, in a random run, that a fault strikes where it can."""
 
@@ -180,12 +195,14 @@ class Alternative(NamedTuple):
         position: the position of the choice that is made differently.
         taken: the possibility that is taken there.
         weight: the probability that a random run begins like this.
+        kind: the kind of that choice; empty if it is not known.
     """
 
     chosen: tuple[int, ...]
     position: int
     taken: int
     weight: float
+    kind: str = ""
 
     @property
     def prefix(self) -> list[int]:
@@ -224,12 +241,24 @@ class Search:
             level, index = filled[0], -1
         else:
             level = self._random.choice(filled)
-            index = self._random.randrange(len(level))
+            index = self._sampled(level)
         level[index], level[-1] = level[-1], level[index]
         alternative = level.pop()
         self._size -= 1
         prefix = alternative.prefix if alternative.chosen else []
         return alternative, PrefixSchedule(prefix, None if self._systematic else self._at_random)
+
+    def _sampled(self, level: list[Alternative]) -> int:
+        """Return the index of a random alternative.
+
+        Each kind of choice is about as likely. Otherwise, faults that can strike any call would
+        crowd out those that can strike in few places.
+        """
+        by_kind: dict[str, int] = {}
+        for _ in range(_SAMPLES):
+            index = int(self._random.random() * len(level))
+            by_kind[level[index].kind] = index
+        return self._random.choice(list(by_kind.values()))
 
     def add_alternatives(self, alternative: Alternative, made: Sequence[Choice]) -> None:
         """Add the alternatives of a run to the frontier.
@@ -247,7 +276,8 @@ class Search:
             weights = self._weights(kind, count)
             for index, share in enumerate(weights):
                 if index != chosen:
-                    self._add(level + 1, Alternative(indices, position, index, weight * share))
+                    there = Alternative(indices, position, index, weight * share, kind)
+                    self._add(level + 1, there)
             weight *= weights[chosen]
             level += chosen > 0
         self.covered += weight

@@ -29,6 +29,7 @@ from flowy_sim.explore._code_coverage import CodeCoverage
 from flowy_sim.explore._fingerprints import Fingerprints
 from flowy_sim.explore._other_process import OtherProcess, OtherProcessError
 from flowy_sim.explore._report import (
+    FAILS_OTHERWISE,
     SURVIVES,
     SURVIVES_IN_WORKFLOW,
     Exploration,
@@ -36,7 +37,7 @@ from flowy_sim.explore._report import (
     Observations,
     growth,
 )
-from flowy_sim.explore._story import RunStory
+from flowy_sim.explore._story import RunStory, headline
 from flowy_sim.explore._user_output import OutputRecorder, silenced
 from flowy_sim.testing import Runner
 from flowy_sim.testing._history_files import LoadedHistory
@@ -183,7 +184,7 @@ class Explorer:
         failure = None
         if attempt.error is not None:
             with silenced():
-                failure = self.describe_failure(given, attempt.error)
+                failure = self.describe_failure(given, attempt.error, attempt)
             # What it has logged and printed could be seen already.
             failure = replace(failure, output=())
         self._record(attempt)
@@ -192,12 +193,19 @@ class Explorer:
         unreached = tuple(each for each in given if each not in made)
         return Exploration(1, 0, seconds, 0.0, False, self.endings, failure, unreached, code=code)
 
-    def describe_failure(self, choices: tuple[Deviation, ...], error: BaseException) -> Failure:
+    def describe_failure(
+        self,
+        choices: tuple[Deviation, ...],
+        error: BaseException,
+        failed: Attempt | None = None,
+    ) -> Failure:
         """Repeat a run that failed, to report what happens in it.
 
         Args:
             choices: its choices.
             error: the exception that it raised; it is reported if the run passes now.
+            failed: the run, or a longer one that failed in the same way; it is reported if the
+                run fails in another way now.
         """
         story = RunStory()
         attempt: Attempt = Attempt(
@@ -209,10 +217,14 @@ class Explorer:
         output = OutputRecorder(attempt.runner)
         with output.recording():
             attempt.run(self._test)
+        why = ""
+        again = attempt.error
+        if failed is not None and again and failure_key(again) != failure_key(error):
+            why = FAILS_OTHERWISE.format(headline=headline(again))
+            attempt, story = failed, RunStory()
         story.update(attempt.runner)
         command = self._repeat(format_choices(choices))
-        why = ""
-        if not choices and self._simplest is not None:
+        if not why and not choices and self._simplest is not None:
             why = _what_survives(self._simplest, attempt.runner.runs)
         return Failure(
             attempt.error or error,
@@ -282,7 +294,8 @@ class Explorer:
             same = error is not None and failure_key(error) == expected
             return deviations(schedule.made) if same else None
 
-        return self.describe_failure(shrink(fails, deviations(attempt.schedule.made)), error)
+        choices = shrink(fails, deviations(attempt.schedule.made))
+        return self.describe_failure(choices, error, attempt)
 
 
 def _what_survives(before: list[Run], now: list[Run]) -> str:

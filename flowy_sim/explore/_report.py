@@ -44,6 +44,13 @@ SURVIVES_IN_WORKFLOW = (
 )
 
 
+FAILS_OTHERWISE = (
+    "With the same choices, it failed in another way when it was run again: {headline}. So "
+    "something keeps its value from one run to the next: probably a variable of a module or class, "
+    "or an object in a cache, that a workflow or the test changes."
+)
+
+
 _MOST_NOTED = 8
 """The number of things of one kind that a note names."""
 

@@ -6,7 +6,7 @@ import json
 import re
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -59,11 +59,16 @@ class StoryLine(NamedTuple):
         instant: when, in milliseconds since 1970.
         weight: how much it matters to the reader.
         words: what happened.
+        about: the ID of the activity, timer or Lambda task that it is about, and the workflow ID
+            of its execution; nothing if it is about an execution.
+        full_words: what happened, with that workflow ID; empty if there is none.
     """
 
     instant: int
     weight: int
     words: str
+    about: tuple[str, str] | None = None
+    full_words: str = ""
 
 
 class Accident(NamedTuple):
@@ -110,6 +115,13 @@ class RunStory:
         self._lines.append(StoryLine(now, _ACCIDENT, f"! {words}"))
         about = _OF_WORKER.match(words)
         run_id = _struck_execution(runner, about[1]) if about is not None else ""
+        execution = runner.simulation.engine().executions.get(run_id)
+        if about is not None and execution is not None and about[1] != execution.workflow_id:
+            owned = f"{about[1]} of {execution.workflow_id}"
+            self._lines[-1] = self._lines[-1]._replace(
+                about=(about[1], execution.workflow_id),
+                full_words=f"! {words.replace(f'({about[1]})', f'({owned})', 1)}",
+            )
         self.accidents.append(Accident(now, _OF_WORKER.sub("", words), run_id))
 
     def news(self) -> list[str]:
@@ -125,7 +137,7 @@ class RunStory:
             error: what the test failed with. Lines about what it names matter more.
             full: whether to leave nothing out.
         """
-        lines = list(_without_repeats(self._lines))
+        lines = list(_without_repeats(_with_owners(self._lines)))
         if full or len(lines) <= _MOST_STORY_LINES + 1:
             return [self._shown(each) for each in lines]
         subject = _Subject(error, lines)
@@ -147,7 +159,7 @@ class RunStory:
         began = self._lines[0].instant if self._lines else line.instant
         words = line.words
         if isinstance(line, StoryLine):
-            words = shorten(words, _WIDTH, placeholder=" …")
+            words = shorten(line.full_words, _WIDTH, placeholder=" …")
         return f"{_since(line.instant - began):>10}  {safe_text(words, _LONGEST_LINE)}"
 
 
@@ -227,12 +239,25 @@ def _left_out(lines: int) -> str:
     return f"{'':>12}… {lines} lines left out ({_SHOW_ALL})"
 
 
-def _without_repeats(lines: list[StoryLine]) -> Iterator[StoryLine]:
-    """Merge equal lines that follow each other."""
-    for (_, words), same in groupby(lines, lambda line: (line.weight, line.words)):
+def _with_owners(lines: list[StoryLine]) -> Iterator[StoryLine]:
+    """Yield lines of which only those have full words that need them to be unambiguous."""
+    owners: dict[str, set[str]] = {}
+    for line in lines:
+        if line.about is not None:
+            owners.setdefault(line.about[0], set()).add(line.about[1])
+    for line in lines:
+        is_unique = line.about is None or len(owners[line.about[0]]) == 1
+        yield line._replace(full_words="") if is_unique else line
+
+
+def _without_repeats(lines: Iterable[StoryLine]) -> Iterator[StoryLine]:
+    """Merge equal lines that follow each other, and put their number into the full words."""
+    for (_, words), same in groupby(
+        lines, lambda line: (line.weight, line.full_words or line.words)
+    ):
         first, *others = same
-        times = f", {len(others)} more times" if others else ""
-        yield first._replace(words=f"{words}{times}")
+        times = f", {len(others)} more time{'s'[: len(others) - 1]}" if others else ""
+        yield first._replace(full_words=f"{words}{times}")
 
 
 def headline(error: BaseException) -> str:
@@ -282,7 +307,7 @@ def _lines_of(execution: WorkflowExecution, events: list[Event]) -> list[StoryLi
             )
         elif kind in _HAPPENED:
             weight, phrase = _HAPPENED[kind]
-            lines.append(StoryLine(instant, weight, _happened(phrase, execution, attributes)))
+            lines.append(_happened(instant, weight, phrase, execution, attributes))
         elif "cause" in attributes:
             lines.append(
                 StoryLine(instant, _TURNING_POINT, f"{workflow_id}: {_refused(kind, attributes)}")
@@ -305,22 +330,31 @@ def _worker(attributes: Attributes) -> str:
     return identity if 0 < len(identity) <= _LONGEST_IDENTITY else "a worker"
 
 
-def _happened(phrase: str, execution: WorkflowExecution, attributes: Attributes) -> str:
-    return phrase.format_map(
-        {
-            **attributes,
-            "execution": execution.workflow_id,
-            "scheduled": _scheduled(execution, attributes) if "{scheduled}" in phrase else "",
-            "worker": _worker(attributes),
-            "reason": _reason(attributes),
-            "result": _value(attributes.get("result")),
-            "value": _value(attributes.get("input")),
-            "arguments": _arguments(attributes.get("input")),
-        }
+def _happened(
+    instant: int, weight: int, phrase: str, execution: WorkflowExecution, attributes: Attributes
+) -> StoryLine:
+    values = {
+        **attributes,
+        "execution": execution.workflow_id,
+        "worker": _worker(attributes),
+        "reason": _reason(attributes),
+        "result": _value(attributes.get("result")),
+        "value": _value(attributes.get("input")),
+        "arguments": _arguments(attributes.get("input")),
+    }
+    if "{task}" not in phrase:
+        return StoryLine(instant, weight, phrase.format_map(values))
+    task, owner = _task(execution, attributes), execution.workflow_id
+    words, owned = (
+        phrase.format_map({**values, "task": each}) for each in (task, f"{task} of {owner}")
     )
+    return StoryLine(instant, weight, words, (task, owner), owned)
 
 
-def _scheduled(execution: WorkflowExecution, attributes: Attributes) -> str:
+def _task(execution: WorkflowExecution, attributes: Attributes) -> str:
+    """Return the ID of the activity, Lambda task or timer that an event is about."""
+    if "timerId" in attributes:
+        return str(attributes["timerId"])
     event_id = attributes["scheduledEventId"]
     member = "id" if execution.event_type(event_id).startswith("Lambda") else "activityId"
     return str(execution.member(event_id, member))
@@ -387,14 +421,14 @@ _HAPPENED = {
         "the cancellation of {execution} is requested",
     ),
     "DecisionTaskTimedOut": (_TURNING_POINT, "a decision task of {execution} times out"),
-    "ActivityTaskStarted": (_START, "{worker} takes {scheduled}"),
-    "ActivityTaskCompleted": (_END, "{scheduled} completes{result}"),
-    "ActivityTaskFailed": (_TURNING_POINT, "{scheduled} fails: {reason}"),
-    "ActivityTaskTimedOut": (_TURNING_POINT, "{scheduled} times out: {reason}"),
-    "ActivityTaskCanceled": (_TURNING_POINT, "{scheduled} is canceled"),
-    "TimerFired": (_END, "timer {timerId} fires"),
-    "LambdaFunctionCompleted": (_END, "{scheduled} completes{result}"),
-    "LambdaFunctionFailed": (_TURNING_POINT, "{scheduled} fails: {reason}"),
+    "ActivityTaskStarted": (_START, "{worker} takes {task}"),
+    "ActivityTaskCompleted": (_END, "{task} completes{result}"),
+    "ActivityTaskFailed": (_TURNING_POINT, "{task} fails: {reason}"),
+    "ActivityTaskTimedOut": (_TURNING_POINT, "{task} times out: {reason}"),
+    "ActivityTaskCanceled": (_TURNING_POINT, "{task} is canceled"),
+    "TimerFired": (_END, "timer {task} fires"),
+    "LambdaFunctionCompleted": (_END, "{task} completes{result}"),
+    "LambdaFunctionFailed": (_TURNING_POINT, "{task} fails: {reason}"),
 }
 """The weight of an event and its words; `_happened` lists what they are formatted with."""
 

@@ -326,6 +326,31 @@ class SlowWork(InjectedFault):
 
 
 @dataclass(frozen=True)
+class CallLate(InjectedFault):
+    """A call that starts, signals, cancels or terminates an execution reaches the service late.
+
+    It arrives just after what is due next. So what the code has read before may be out of date, as
+    in "list, then terminate".
+    """
+
+    title = "the call arrives late"
+    operations = (
+        "StartWorkflow",
+        "SignalWorkflow",
+        "RequestCancelWorkflow",
+        "TerminateWorkflow",
+    )
+
+    def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
+        """Return whether something is due before a task that the worker has times out."""
+        return target.seconds_past_next(call) < math.inf
+
+    def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
+        """Make the call later."""
+        return target.put_off(call, target.seconds_past_next(call))
+
+
+@dataclass(frozen=True)
 class TaskUntaken(InjectedFault):
     """No worker takes a task until it times out, as when there are too few workers.
 

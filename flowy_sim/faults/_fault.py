@@ -136,6 +136,14 @@ class FaultTarget(Protocol):
         """
         ...
 
+    def seconds_past_next(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which what is due next has happened.
+
+        That is a timer, or what a worker or the test does later. Infinity if there is nothing that
+        happens before the task of a call times out.
+        """
+        ...
+
     def can_leave_untaken(self, call: WorkerCall) -> bool:
         """Return whether a task that the poll of a call may return would time out if untaken."""
         ...

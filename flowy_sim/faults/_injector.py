@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from flowy.errors import ConfigurationError
 from flowy_sim._clients.in_process import Reply
+from flowy_sim._simulation.regions import POLLS
 from flowy_sim.faults._fault import (
     ANSWERS,
     CHECKPOINT,
@@ -294,7 +295,11 @@ def _struck(call: WorkerCall | None) -> str:
     """Name the worker that a fault strikes, and its task."""
     if call is None:
         return ""
-    where = f" at {call.request['name']!r}" if call.operation == CHECKPOINT else ""
+    where = ""
+    if call.operation == CHECKPOINT:
+        where = f" at {call.request['name']!r}"
+    elif "domain" in call.request and call.operation not in POLLS:
+        where = f" at {call.operation}"  # No task says what it is about.
     if call.task is None:
         return f"{call.worker}{where}: "
     about = call.task.get("activityId") or call.task["workflowExecution"]["workflowId"]

@@ -121,11 +121,27 @@ class FaultEffects:
 
         Infinity if there is none that fires before the task of a call times out.
         """
+        return self._seconds_past(self._timers(), call)
+
+    def seconds_past_next(self, call: WorkerCall) -> float:
+        """Return the number of seconds after which what is due next has happened.
+
+        That is a timer, or what a worker or the test does later. Infinity if there is nothing that
+        happens before the task of a call times out.
+        """
+        due, later = self._timers(), self._delayed_calls.next_instant()
+        if later is not None:
+            due.append(later)
+        return self._seconds_past(due, call)
+
+    def _timers(self) -> list[int]:
         effects = self.simulation.engine().effects
-        fire = [at for at, effect in effects if effect.kind == "timer"]
-        if not fire:
+        return [at for at, effect in effects if effect.kind == "timer"]
+
+    def _seconds_past(self, instants: list[int], call: WorkerCall) -> float:
+        if not instants:
             return math.inf
-        seconds = (min(fire) - self.simulation.clock.milliseconds) / 1000 + 1
+        seconds = (min(instants) - self.simulation.clock.milliseconds) / 1000 + 1
         return seconds if seconds < self.seconds_until_timeout(call) else math.inf
 
     def can_leave_untaken(self, call: WorkerCall) -> bool:

@@ -24,7 +24,7 @@ from flowy_sim._simulation.host import is_query
 from flowy_sim._simulation.regions import POLLS
 from flowy_sim._simulation.stub_answers import Answer
 from flowy_sim._simulation.virtual_sleep import really_wait
-from flowy_sim.faults._fault import CHECKPOINT, WorkerCall
+from flowy_sim.faults._fault import ANSWERS, CHECKPOINT, WorkerCall
 from flowy_sim.faults._injector import FaultInjector
 from flowy_sim.testing._loop_threads import LoopThread, LoopThreads
 from flowy_sim.testing._loops import LoopWorker
@@ -91,6 +91,7 @@ class WorkerClient(Client):
         polled: the lists that were polled in this turn.
         is_late: whether an answer that a fault has delayed was sent in this turn.
         received: the tasks that these polls returned.
+        delivered: those of them that no fault has kept from the worker.
     """
 
     virtual_sleep = True
@@ -136,6 +137,7 @@ class WorkerClient(Client):
         self.polled: list[PolledList] = []
         self.is_late = False
         self.received: list[Reply] = []
+        self.delivered: list[Reply] = []
         self._answer: Answer | None = None
         self._current_task = task
 
@@ -394,8 +396,9 @@ class WorkerClient(Client):
         return self._call_late(late, operation, arguments, region)
 
     def _call_late(self, late: HeldAnswer, operation: str, _: Reply, region: str) -> Reply:
-        self.is_late = True
-        return self._made(operation, region, partial(self._respond, late.call))
+        self.is_late = operation.startswith(ANSWERS)
+        send = self._respond if self.is_late else self.fault_injector.call
+        return self._made(operation, region, partial(send, late.call))
 
     def _is_overtaken(self, operation: str) -> bool:
         """Return whether others go on before a call is made: the schedule chooses.
@@ -481,13 +484,19 @@ class WorkerClient(Client):
         reply: Reply = getattr(client, xform_name(operation))(**arguments)
         if reply.get("taskToken"):
             self.received.append(reply)
+            self.delivered.append(reply)
         return reply
 
     def _poll(self, call: WorkerCall) -> Reply:
         polled = self._other_places.polled_list(call.operation, call.request, self._region)
         self.polled.append(polled)
         late = self.late.get(polled)
-        reply = late.popleft() if late else self.fault_injector.call(call)
+        if late:
+            reply = late.popleft()
+            task = reply.get("activityId") or reply["workflowExecution"]["workflowId"]
+            self.note_accident(f"{self.worker} ({task}): the late task is here")
+        else:
+            reply = self.fault_injector.call(call)
         if not reply.get("taskToken"):
             return reply
         self._current_task = reply
@@ -496,6 +505,7 @@ class WorkerClient(Client):
         delivered = self.fault_injector.task(call, reply)
         if delivered.get("taskToken"):
             self.task = delivered
+            self.delivered.append(delivered)
             self._on_task()
         return delivered
 

@@ -362,6 +362,21 @@ def test_a_loop_that_polls_until_a_time_is_up_ends() -> None:
     assert 8 <= polls < 20  # Each time, two polls take a minute each.
 
 
+@pytest.mark.parametrize(("minutes", "is_left_open"), [(15, True), (3600, False)])
+def test_a_loop_beside_an_open_execution_ends_too(minutes: int, is_left_open: bool) -> None:
+    with mock_swf(virtual_sleep=True) as simulation:
+        client = boto3.client("swf")
+        register(client)
+        run_id = start(client)
+        before = simulation.clock.now
+        deadline = time.time() + minutes * 60
+        while time.time() < deadline:
+            poll_for_activity(client)
+        assert is_open(client, run_id) == is_left_open
+        if is_left_open:
+            assert 0 <= (simulation.clock.now - before).total_seconds() - minutes * 60 < 60
+
+
 def test_time_that_is_frozen_around_a_simulation_stays_frozen() -> None:
     with mock_swf(virtual_sleep=True):
         pass  # It has found what refers to the functions of `time`.

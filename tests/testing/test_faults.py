@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ from flowy_sim.faults import (
     AnsweredTwice,
     AnswerLate,
     AnswerLost,
+    CallLate,
     CancelRequest,
     ChildFails,
     ClockJumps,
@@ -265,6 +267,49 @@ def test_a_late_heartbeat_arrives_after_the_time_out() -> None:
     run, _ = struck(HeartbeatLate())
     timed_out = next(e for e in run.history if e["eventType"] == "ActivityTaskTimedOut")
     assert timed_out["activityTaskTimedOutEventAttributes"]["timeoutType"] == "HEARTBEAT"
+
+
+SWEPT = {"domain": "simulated", "workflowId": "job"}
+
+
+def sweep_after_an_hour(client: Any) -> None:
+    """Terminate the run that has been open for almost an hour, which it may not be any more."""
+    time.sleep(3_590)
+    found = client.list_open_workflow_executions(
+        domain="simulated", startTimeFilter={"oldestDate": 0}
+    )["executionInfos"]
+    for each in found:
+        client.terminate_workflow_execution(**SWEPT, reason=each["execution"]["runId"])
+    time.sleep(1e6)
+
+
+@workflow("hourly", 1, "deliveries", execution_start_to_close=86_400)
+class Hourly(Workflow):
+    def run(self, hour: int) -> None:
+        self.sleep(3_600)
+        self.restart(hour + 1)
+
+
+def only_the_run_that_was_found_is_terminated(runner: Runner) -> None:
+    runner.loop(sweep_after_an_hour)
+    run = runner(Hourly, 0, workflow_id="job")
+    assert run.reason == run.run_id
+
+
+def test_a_late_call_arrives_after_what_was_read_before_is_out_of_date() -> None:
+    failure = find(only_the_run_that_was_found_is_terminated, faults=[CallLate()]).failure
+    assert failure is not None
+    story = str(failure)
+    assert "! sweep_after_an_hour 1 at TerminateWorkflowExecution: the call arrives late" in story
+    assert story.index("arrives late") < story.index("continues as new")
+
+
+def test_a_late_task_is_told_when_it_arrives() -> None:
+    _, accidents = struck(TaskLate(seconds=5), number=2)
+    assert accidents == [
+        "worker 1 (pick-1): the task arrives late",
+        "worker 1 (pick-1): the late task is here",
+    ]
 
 
 def test_a_task_that_is_a_little_late_does_no_harm() -> None:

@@ -43,3 +43,17 @@ def test_the_same_seed_takes_the_same_samples() -> None:
     first, second, other = (Search(seed, set()) for seed in (1, 1, 2))
     runs = [[run(each, CHOICES) for _ in range(100)] for each in (first, second, other)]
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_a_sample_is_about_as_likely_of_a_rare_kind_of_choice_as_of_a_common_one() -> None:
+    search = Search(0, set())
+    rare = 0
+    for _ in range(400):
+        alternative, schedule = search.next()
+        is_rare = bool(alternative.chosen) and alternative.kind == "rare"
+        rare += is_rare and len(search) >= LARGE_FRONTIER
+        for place in range(CHOICES):
+            schedule.choose("rare" if place % 20 == 10 else "common", 2)
+        search.add_alternatives(alternative, schedule.made)
+    # One choice in twenty is rare, and every other run is a sample: of others, there would be ten.
+    assert rare > 20
