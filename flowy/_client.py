@@ -155,7 +155,7 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
         The reply.
 
     Raises:
-        IncompleteReply: the reply is empty, cut off or unreadable.
+        IncompleteReply: the reply is empty, cut off or unreadable, or a page that leads to itself.
         Exception: whatever the client raises.
     """
     try:
@@ -165,13 +165,17 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
             message = f"the reply to {operation} cannot be read: {type(error).__name__}: {error}"
             raise IncompleteReply(message) from error
         raise
+    member = _ALWAYS_PRESENT.get(operation)
+    if member is None:  # It has no reply.
+        return reply
+    token = reply.get("nextPageToken")
+    if token and token == request.get("nextPageToken"):
+        raise IncompleteReply(f"the pages of {operation} do not end: one names itself as the next")
     if "taskToken" in reply:
         for path in _IN_EVERY_TASK.get(operation, ()) if reply["taskToken"] else ():
             if not _has(reply, path):
                 raise IncompleteReply(f"the task in the reply to {operation} has no {path[-1]}")
-        return reply
-    member = _ALWAYS_PRESENT.get(operation)
-    if member is not None and member not in reply:
+    elif member not in reply:
         raise IncompleteReply(f"the reply to {operation} is empty or cut off: it has no {member}")
     return reply
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from flowy._client import Execution, IncompleteReply, Reply, SwfClient, call, fault_code
+from flowy._client import Execution, Reply, SwfClient, call, fault_code
 from flowy._decider.decider import decide
 from flowy._decider.suspended import DEFAULT_LIMIT, SuspendedExecutions
 from flowy._decisions import Decision, fail_workflow
@@ -359,10 +359,6 @@ class WorkflowWorker(Worker):
         while token := page.get("nextPageToken"):
             request = {**self._poll_request, "nextPageToken": token}
             page = self._call_with_retries("poll_for_decision_task", self.task_list, request)
-            if page.get("nextPageToken") == token:
-                raise IncompleteReply(
-                    "the pages of the history do not end: one names itself as next"
-                )
             events = events + page["events"]
         return events
 

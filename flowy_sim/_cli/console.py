@@ -88,7 +88,7 @@ def console(
         open_journal, make_pages = _file(db, packages)
     listener = listener_at(host, port)
     server = Server(listener, ServerSettings(), open_journal, (), 1, make_pages)
-    # Time does not pass in what is only shown.
+    # The simulations are only shown, so no time passes in them.
     server.simulations.close()
 
     def greet() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -208,6 +207,7 @@ def _deployment(kind: str, paths: str) -> InjectedFault:
 
 def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: str) -> str:
     """Return the command that makes one run again."""
+    from flowy_sim.explore._choices import quoted_for_shell
     from flowy_sim.testing._runner import MOST_FAULTS
 
     line = [*words]
@@ -233,4 +233,5 @@ def repeating_command(words: tuple[str, ...], options: ExploreOptions, choices: 
         line.append(f"--workers={options.workers}")
     if options.most_faults != MOST_FAULTS:
         line.append(f"--most-faults={options.most_faults}")
-    return shlex.join(["flowy-sim", "explore", *line, "--choices", choices])
+    words = ("flowy-sim", "explore", *line, "--choices", choices)
+    return " ".join(map(quoted_for_shell, words))

@@ -20,9 +20,10 @@ from botocore.session import Session
 
 from flowy_sim._clients.boto3 import CREDENTIALS, Responder
 from flowy_sim._clients.simulation import Simulation
+from flowy_sim._simulation.running_threads import end_thread
 from flowy_sim._simulation.thread_sleep import threads_sleep_virtually
 from flowy_sim._simulation.time_functions import really_wait_on
-from flowy_sim._simulation.waiters import ADOPTED_BY, end_thread
+from flowy_sim._simulation.waiters import ADOPTED_BY
 
 _ENDPOINT = "AWS_ENDPOINT_URL_SWF"
 _NOWHERE = "http://other-processes-need-swf-endpoint.invalid"

@@ -178,15 +178,14 @@ _SPELL: dict[type, Callable[[Any], str]] = {
 
 def _response(status: int, body: bytes, request_id: str, headers: Mapping[str, str]) -> Response:
     modern = headers.get("content-type", "").startswith(MODERN_CONTENT_TYPE)
-    return Response(
-        status,
-        {
-            "x-amzn-RequestId": request_id,
-            "Content-Type": MODERN_CONTENT_TYPE if modern else LEGACY_CONTENT_TYPE,
-            "Content-Length": str(len(body)),
-        },
-        body,
-    )
+    sent = {
+        "x-amzn-RequestId": request_id,
+        "Content-Type": MODERN_CONTENT_TYPE if modern else LEGACY_CONTENT_TYPE,
+        "Content-Length": str(len(body)),
+    }
+    # As `Response(…)`, in half the time.
+    response: Response = tuple.__new__(Response, (status, sent, body))
+    return response
 
 
 def _refuse_constant(name: str) -> NoReturn:

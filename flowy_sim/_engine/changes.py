@@ -57,18 +57,19 @@ class ChangeLog:
         count: grows with every change, so a call that leaves it unchanged has changed nothing.
         watched: the executions that have changed since someone who watches has emptied it; None
             while no caller does.
+        only_counts: whether changes are only counted.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.watched: dict[WorkflowExecution, None] | None = None
-        self._only_counts = False
+        self.only_counts = False
         self._begin()
 
     def only_count(self) -> None:
         """Note changes no more, and forget those that were: nothing will drain them."""
-        if not self._only_counts:
-            self._only_counts = True
+        if not self.only_counts:
+            self.only_counts = True
             self._begin()
 
     def _begin(self) -> None:
@@ -113,7 +114,7 @@ class ChangeLog:
         self.count += 1
         if self.watched is not None:
             self.watched[execution] = None
-        if self._only_counts:
+        if self.only_counts:
             return
         self._events.append((execution, event))
         if event[TYPE] in _COUNTED:
@@ -123,42 +124,42 @@ class ChangeLog:
     def domain_changed(self, domain: Domain) -> None:
         """Note a domain that is new or has changed."""
         self.count += 1
-        if not self._only_counts:
+        if not self.only_counts:
             self._domains[domain] = None
 
     def type_changed(self, domain: Domain, kind: str, key: TypeKey) -> None:
         """Note a type that is new, deleted, or has another status."""
         self.count += 1
-        if not self._only_counts:
+        if not self.only_counts:
             self._types[domain, kind, key] = None
 
     def heartbeat_recorded(self, task: ActivityTask) -> None:
         """Note a heartbeat."""
         self.count += 1
-        if not self._only_counts:
+        if not self.only_counts:
             self._heartbeats[task] = None
 
     def task_handed_out(self, task: Task) -> None:
         """Note a task that a poll has taken."""
-        if not self._only_counts:
+        if not self.only_counts:
             self._handed_out.append(task)
 
     def effect_scheduled(self, key: int, at: int, effect: Effect) -> None:
         """Note an effect that will happen."""
         self.count += 1
-        if not self._only_counts:
+        if not self.only_counts:
             self._effects[key] = (at, effect)
 
     def effect_over(self, key: int, effect: Effect) -> None:
         """Note an effect that was canceled, or that happens now."""
         self.count += 1
-        if not self._only_counts and self._effects.pop(key, None) is None:
+        if not self.only_counts and self._effects.pop(key, None) is None:
             self._effects_over.append((key, effect))
 
     def execution_forgotten(self, execution: WorkflowExecution) -> None:
         """Note an execution that is no longer retained."""
         self.count += 1
-        if not self._only_counts:
+        if not self.only_counts:
             self._forgotten.append(execution)
 
 

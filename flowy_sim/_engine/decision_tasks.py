@@ -32,14 +32,16 @@ def schedule(execution: WorkflowExecution) -> None:
     if execution.decision_task is not None:
         return
     engine = execution.engine
-    override = execution.task_list_override
-    (own_list,) = execution.started("taskList")
-    task_list, patience = override or (own_list, NO_TIMEOUT)
+    # As stored: most events share the list with the first one of their execution.
+    task_list, patience = execution.started("taskList"), NO_TIMEOUT
+    if execution.task_list_override is not None:
+        name, patience = execution.task_list_override
+        task_list = (name,)
     scheduled_id = execution.append(
         "DecisionTaskScheduled",
         scheduleToStartTimeout=patience,
         startToCloseTimeout=execution.started("taskStartToCloseTimeout"),
-        taskList={"name": task_list},
+        taskList=task_list,
         taskPriority=execution.started("taskPriority"),
     )
     task: Any = execution.decision_task

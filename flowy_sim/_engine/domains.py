@@ -66,7 +66,7 @@ class Domain:
             queues.ACTIVITY, self.name, engine.choose, engine.arrivals
         )
         self.open_executions: dict[str, WorkflowExecution] = {}
-        self.visibility = Visibility(limits)
+        self.visibility = Visibility(limits, self.open_executions)
         self.started = 0
         self.closed = 0
 

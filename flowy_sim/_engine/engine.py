@@ -103,9 +103,9 @@ EFFECTS: dict[str, Callable[..., Any]] = {
     "lambda close": lambda_functions.end,
 }
 
-#: Kinds of effects that may outlive what they are about, and then do nothing: those that follow
-#: their cause in a transaction of their own. A timer of zero seconds is still a timer: it can be
-#: canceled, and like all other effects it is canceled with what it is about.
+#: Kinds of effects that may outlive the execution or task that they concern, and then do nothing:
+#: those that follow their cause in a separate transaction. A timer of zero seconds is still a
+#: timer: it can be canceled, and like all other effects it is canceled with its execution.
 OUTLIVING = FOLLOWING - {"zero timer"}
 
 
@@ -220,7 +220,8 @@ class Engine:
         Raises:
             Fault: the call is refused and has changed nothing.
         """
-        self.run_until(now)
+        if now != self.now or self.effects.none_before <= now or self.retentions.none_before <= now:
+            self.run_until(now)
         # Assumption: order-of-checks: types, constraints in the model's order, rules between
         # members, rates, and only then what the engine holds.
         members = request if type(request) is CheckedRequest else checked(operation, request)

@@ -137,18 +137,20 @@ class WorkflowExecution:
     @property
     def started_at(self) -> int:
         """When it started, in milliseconds."""
-        return self.time(1)
+        # As `time`, without its call, and those below as `started`: all that is listed is asked.
+        started_at: int = self._events[0][TIME]
+        return started_at
 
     @property
     def workflow_type(self) -> tuple[str, str]:
         """The name and version of its type."""
-        workflow_type: tuple[str, str] = self.started("workflowType")
+        workflow_type: tuple[str, str] = self._events[0][_started_members()["workflowType"]]
         return workflow_type
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Its tags, in the order given."""
-        return self.started("tagList") or ()
+        return self._events[0][_started_members()["tagList"]] or ()
 
     @property
     def parent(self) -> tuple[str, str] | None:

@@ -124,8 +124,8 @@ def step(table: Table, state: str, event: str) -> str:
 NO_TIMEOUT = "NONE"
 
 
-#: What is open where nothing is: an execution has a dict of its own only for what it has opened.
-#: Nothing is ever put into this one.
+#: Shared by all executions that have nothing open of a kind: an execution gets its own dict when it
+#: opens something. Nothing is ever put into this one.
 NOTHING: dict[Any, Any] = {}
 
 

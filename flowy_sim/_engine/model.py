@@ -108,6 +108,7 @@ class EventType:
     """
 
     __slots__ = (
+        "_count",
         "_key_first",
         "_members",
         "_nothing",
@@ -125,6 +126,7 @@ class EventType:
         self.members = tuple(sorted(shape.members))
         self.position = {member: FIRST_MEMBER + i for i, member in enumerate(self.members)}
         self._nothing = dict.fromkeys(self.members)
+        self._count = len(self.members)
         self._structured = tuple(
             (m, freeze) for m in self.members if (freeze := _freezer(shape.members[m])) is not None
         )
@@ -138,15 +140,16 @@ class EventType:
 
         Args:
             now: milliseconds since 1970.
-            attributes: the members by name, structures as dicts, as a request carries them.
+            attributes: the members by name, structures as dicts, as a request carries them, or
+                as they are stored.
         """
         # A dict keeps its order when it is updated: faster than to look up each member.
         values: dict[str, Any] = {**self._nothing, **attributes}
-        if len(values) > len(self.members):
+        if len(values) > self._count:
             raise LookupError(f"{self.name} has no {[*values][len(self.members)]}")
         for member, freeze in self._structured:
             value = values[member]
-            if value is not None:
+            if value is not None and type(value) is not tuple:
                 values[member] = freeze(value)
         return (now, self.name, *values.values())
 

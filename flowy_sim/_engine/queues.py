@@ -248,7 +248,9 @@ class TaskLists(Generic[Task]):
         task.waiting_key = key = self._next_key
         self._next_key = key + 1
         name, priority = task.task_list, task.priority
-        self._arrivals[ListName(self._kind, self._domain, name)] = None
+        # As `ListName(…)`, in half the time.
+        arrived: ListName = tuple.__new__(ListName, (self._kind, self._domain, name))
+        self._arrivals[arrived] = None
         by_priority = self._lists.get(name)
         if by_priority is None:
             by_priority = self._lists[name] = {}

@@ -99,7 +99,16 @@ class RegisteredType:
         deprecated_at: when it was deprecated, in milliseconds; None while it is registered.
     """
 
-    __slots__ = ("created_at", "defaults", "deprecated_at", "description", "key", "kind")
+    __slots__ = (
+        "_settings",
+        "_undefined",
+        "created_at",
+        "defaults",
+        "deprecated_at",
+        "description",
+        "key",
+        "kind",
+    )
 
     def __init__(self, kind: str, request: dict[str, Any], now: int) -> None:
         self.kind = kind
@@ -108,6 +117,12 @@ class RegisteredType:
         self.defaults = {m: v for m, v in request.items() if m.startswith("default")}
         self.created_at = now
         self.deprecated_at: int | None = None
+        self._settings = {
+            setting: self.defaults[default]
+            for setting, default in DEFAULTS[kind].items()
+            if self.defaults.get(default) is not None
+        }
+        self._undefined = [each for each in _REQUIRED[kind] if each not in self._settings]
 
     @property
     def status(self) -> str:
@@ -123,19 +138,13 @@ class RegisteredType:
         Raises:
             UndefinedSettingError: for the first required setting without a value.
         """
-        get, get_default = given.get, self.defaults.get
-        settings = {}
-        for setting, default in _REQUIRED[self.kind].items():
-            value = get(setting)
-            if value is None:
-                value = get_default(default)
-                if value is None:
-                    raise UndefinedSettingError(setting)
-            settings[setting] = value
-        for setting, default in _OPTIONAL[self.kind].items():
-            value = get(setting) or get_default(default)
-            if value is not None:
-                settings[setting] = value
+        settings = self._settings.copy()
+        for setting in DEFAULTS[self.kind]:
+            if given.get(setting):
+                settings[setting] = given[setting]
+        for setting in self._undefined:
+            if setting not in settings:
+                raise UndefinedSettingError(setting)
         return settings
 
     def describe(self) -> str:

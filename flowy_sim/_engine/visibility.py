@@ -232,15 +232,16 @@ class Visibility:
 
     Args:
         limits: the greatest page and the greatest count.
+        open_executions: the open ones, by workflow ID.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, open_executions: Mapping[str, Visible]) -> None:
         self._limits = limits
+        self._open_executions = open_executions
         self._open = Listing(by_start)
         self._closed = Listing(by_start)
         self._closed_by_close = Listing(by_close)
         # Runs of one workflow ID never overlap: they close in the order in which they start.
-        self._open_runs: dict[str, list[Visible]] = {}
         self._closed_runs: dict[str, list[Visible]] = {}
         self._versions: dict[str, dict[str, None]] = {}
         # Those that are not yet where they belong, and whether they are listed as open.
@@ -253,14 +254,13 @@ class Visibility:
 
     def opened(self, execution: Visible) -> None:
         """Show an execution that has just started."""
-        self._to_be_listed(execution, is_listed=False)
+        self._unlisted[execution] = False
+        if len(self._unlisted) >= _MOST_UNLISTED:
+            self._list()
 
     def closed(self, execution: Visible) -> None:
         """Show an execution that has just closed as closed."""
-        self._to_be_listed(execution, is_listed=True)
-
-    def _to_be_listed(self, execution: Visible, *, is_listed: bool) -> None:
-        self._unlisted.setdefault(execution, is_listed)
+        self._unlisted.setdefault(execution, True)
         if len(self._unlisted) >= _MOST_UNLISTED:
             self._list()
 
@@ -275,7 +275,6 @@ class Visibility:
             labels = _labels(execution)
             if is_listed:
                 self._open.remove(execution, [OPEN, *labels])
-                del self._open_runs[execution.workflow_id]
             if execution.close_status is not None:
                 self._add_closed(execution, labels)
                 continue
@@ -287,7 +286,6 @@ class Visibility:
                     keys[label].append(key)
                 else:
                     keys[label] = [key]
-            self._open_runs[execution.workflow_id] = [execution]
         self._unlisted.clear()
         if opened:
             self._note_versions(keys)
@@ -358,11 +356,7 @@ class Visibility:
     def runs_of(self, workflow_id: str) -> list[Visible]:
         """Return all runs of a workflow ID, the newest first."""
         self._list()
-        runs = [
-            *self._closed_runs.get(workflow_id, ()),
-            *self._open_runs.get(workflow_id, ()),
-        ]
-        return runs[::-1]
+        return [*self._open_runs(workflow_id), *self._closed_runs.get(workflow_id, ())[::-1]]
 
     def versions_of(self, name: str) -> list[str]:
         """Return the versions of which executions of a workflow type were started."""
@@ -423,10 +417,16 @@ class Visibility:
     def _runs(
         self, listing: Listing, request: dict[str, Any], closed: bool, low: int, high: int
     ) -> list[Visible]:
-        by_workflow_id = self._closed_runs if closed else self._open_runs
-        runs = by_workflow_id.get(request["executionFilter"]["workflowId"], [])
+        workflow_id = request["executionFilter"]["workflowId"]
+        of_closed = self._closed_runs.get(workflow_id, [])
+        runs = of_closed if closed else self._open_runs(workflow_id)
         first = bisect_left(runs, low, key=listing.key)
         return runs[first : bisect_left(runs, high, key=listing.key)]
+
+    def _open_runs(self, workflow_id: str) -> list[Visible]:
+        """Return the runs of a workflow ID that are open, which is one at most."""
+        found = self._open_executions.get(workflow_id)
+        return [] if found is None else [found]
 
     def _sought(self, request: dict[str, Any], closed: bool) -> list[Label]:
         """Return labels: each execution asked for has exactly one of them, and no other has any."""

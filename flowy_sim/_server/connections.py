@@ -315,15 +315,15 @@ class Connection(asyncio.Protocol):
         """Answer the requests that wait, one after the other, until one has to wait longer."""
         if self.transport.is_closing():
             return
-        bodies = self.shared.bodies
-        while self._waiting and self._task is None and self._writable is None:
-            request = self._waiting.popleft()
-            bodies.size -= len(request.body)
+        waiting, shared = self._waiting, self.shared
+        while waiting and self._task is None and self._writable is None:
+            request = waiting.popleft()
+            shared.bodies.size -= len(request.body)
             if request.refusal is not None:
-                self.shared.answering.refused(request, request.refusal)
+                shared.answering.refused(request, request.refusal)
                 self._write(request.refusal, request)
                 continue
-            answer = self.shared.answering.answer(request, self)
+            answer = shared.answering.answer(request, self)
             if isinstance(answer, Response):
                 self._write(answer, request)
             else:
@@ -331,8 +331,10 @@ class Connection(asyncio.Protocol):
                 self._flush()
                 self._answer_later(answer, request)
         self._flush()
-        self._pace()
-        self._close_if_done()
+        if waiting or self._writable is not None or self._is_paused:
+            self._pace()
+        if self._closes or self.hung_up:
+            self._close_if_done()
 
     def _answer_later(self, answer: Later, request: HttpRequest) -> None:
         loop = asyncio.get_running_loop()
@@ -408,9 +410,8 @@ class Connection(asyncio.Protocol):
                     self.shared.unfinished[self] = asyncio.get_running_loop().time()
 
     def _close_if_done(self) -> None:
-        if not (self._closes or self.hung_up) or self._task or self._waiting:
-            return
-        if self.transport.is_closing():
+        """Close the connection, on which nothing more is to be answered, if nothing waits."""
+        if self._task or self._waiting or self.transport.is_closing():
             return
         if not self._reader.is_reading and not self.hung_up and self.transport.can_write_eof():
             # Something was left unread. To close now would reset the connection, and the client

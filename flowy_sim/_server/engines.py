@@ -15,6 +15,7 @@ from flowy_sim._engine.limits import Throttle
 from flowy_sim._engine.queues import TimerQueue
 from flowy_sim._server.served_stubs import CallFunction, ServedStubs
 from flowy_sim._server.stub_definitions import Members
+from flowy_sim._server.stub_worker import DECIDE
 from flowy_sim._simulation.regions import Engines, TaskList
 from flowy_sim._simulation.stubs import STUBS_LIST, UNTAKEN_LIST
 
@@ -76,7 +77,8 @@ class ServedEngines(Engines):
         Raises:
             Fault: the call is refused.
         """
-        self.stubs.register_called(region, operation, request, instant)
+        if operation == DECIDE:
+            self.stubs.register_called(region, request, instant)
         reply = self._carry_out(region, operation, request, instant)
         self.stubs.serve(instant)
         return reply
@@ -84,7 +86,7 @@ class ServedEngines(Engines):
     def _carry_out(
         self, region: str, operation: str, request: Mapping[str, Any], instant: int
     ) -> dict[str, Any]:
-        engine = self.of(region)
+        engine = self._by_region.get(region) or self.of(region)
         # What falls due by itself happens again after a restart; it need not be committed.
         engine.run_until(instant)
         assert engine.changes is not None
@@ -149,7 +151,13 @@ class ServedEngines(Engines):
 
     def may_be_due(self, instant: float) -> bool:
         """Return False if nothing happens up to an instant; see `Engines.may_be_due`."""
-        return self._planned.none_before <= instant or super().may_be_due(instant)
+        if self._planned.none_before <= instant:
+            return True
+        # As of `Engines`, without its call.
+        for engine in self._by_region.values():  # noqa: SIM110 - each call asks; any() is slower
+            if engine.effects.none_before <= instant:
+                return True
+        return False
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to an instant, each at its own."""

@@ -31,6 +31,8 @@ _STATUS_LINES = {
 }
 
 
+#: Number of beginnings of responses that are remembered.
+_MANY = 100
 #: The headers that the response to a poll and its line in the log need.
 _KEPT = ("authorization", "content-type", "origin", "user-agent", "x-amz-target")
 
@@ -48,7 +50,6 @@ class HttpRequest:
         headers: by their names in lower case.
         body: as much of the body as has come.
         keeps_alive: whether the connection may stay open after the response.
-        is_complete: whether all of it has come.
         refusal: the response that it gets whatever else comes; None if there is none.
     """
 
@@ -57,7 +58,6 @@ class HttpRequest:
         "body",
         "client",
         "headers",
-        "is_complete",
         "keeps_alive",
         "method",
         "path",
@@ -76,7 +76,6 @@ class HttpRequest:
         self.headers: dict[str, str] = {}
         self.body = b""
         self.keeps_alive = True
-        self.is_complete = False
         self.refusal: Response | None = None
 
     @property
@@ -99,22 +98,25 @@ def head_of(status: int, headers: Iterable[tuple[str, str]], *, closes: bool) ->
         headers: the names and values of its headers.
         closes: whether the connection is closed after it.
     """
-    line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status}\r\n"
+    begin = _begin(status)
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     end = "connection: close\r\n\r\n" if closes else "\r\n"
-    return f"{line}{_date_line()}{lines}{end}".encode("latin-1")
+    return f"{begin}{lines}{end}".encode("latin-1")
 
 
-_dates: dict[int, str] = {}
+_begins: dict[tuple[int, int], str] = {}
 
 
-def _date_line() -> str:
-    second = int(time.time())
-    line = _dates.get(second)
-    if line is None:
-        _dates.clear()
-        line = _dates[second] = f"date: {formatdate(second, usegmt=True)}\r\n"
-    return line
+def _begin(status: int) -> str:
+    """Return the first line of a response, and the one with the date."""
+    key = status, int(time.time())
+    begin = _begins.get(key)
+    if begin is None:
+        if len(_begins) >= _MANY:
+            _begins.clear()
+        line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status}\r\n"
+        begin = _begins[key] = f"{line}date: {formatdate(key[1], usegmt=True)}\r\n"
+    return begin
 
 
 def text_response(status: int, text: str, kind: str = "text/plain; charset=utf-8") -> Response:

@@ -116,11 +116,12 @@ class RequestReader:
         "_bodies",
         "_complete",
         "_declined",
+        "_headers",
         "_in_head",
         "_is_idle",
+        "_is_malformed",
         "_judging",
         "_parser",
-        "_repeats",
         "_unfinished_head",
         "_url",
         "host",
@@ -137,13 +138,14 @@ class RequestReader:
         self._judging = judging
         self._bodies = bodies
         self._complete = complete
-        self._repeats = False
+        self._is_malformed = False
         self._parser: Any = httptools.HttpRequestParser(self)
         self._is_idle = False
         self._unfinished_head = 0
         self._declined = b""
         self._in_head = False
         self._url = b""
+        self._headers: dict[str, str] = {}
 
     @property
     def is_reading(self) -> bool:
@@ -165,7 +167,10 @@ class RequestReader:
         self._unfinished_head += len(data)
         refusal = None
         try:
-            self._feed(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._parse_declined(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             refusal = _MALFORMED
         else:
@@ -188,27 +193,35 @@ class RequestReader:
         """Read no more; the parser, which refers to this, is forgotten."""
         self._parser = None
 
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Another protocol is offered, such as HTTP/2. To decline it, the request is parsed
-            # again without that offer: the parser has taken its body for the other protocol.
+    def _parse_declined(self, rest: bytes) -> None:
+        """Parse a request that has offered another protocol again, such as HTTP/2.
+
+        To decline it, the request is parsed without that offer: the parser has taken its body for
+        the other protocol.
+
+        Args:
+            rest: what has come after its head.
+        """
+        while self._declined:
             head, self._declined = self._declined, b""
-            if not head:
-                self.stop()
-                return
             self._parser = httptools.HttpRequestParser(self)
-            self._feed(head + data[upgrade.args[0] :])
+            try:
+                self._parser.feed_data(head + rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = (head + rest)[upgrade.args[0] :]
+            else:
+                return
+        self.stop()
 
     # Called by the parser
 
     def on_message_begin(self) -> None:
         """Begin the head of a request."""
         self._in_head = True
-        self._repeats = False
+        self._is_malformed = False
         self._url = b""
-        self.request = HttpRequest(self.host)
+        self.request = request = HttpRequest(self.host)
+        self._headers = request.headers
 
     def on_url(self, url: bytes) -> None:
         """Add to the target of a request."""
@@ -220,48 +233,52 @@ class RequestReader:
             return
         known = _NAMES.get(name) or name.decode("latin-1").lower()
         value = value.rstrip(b" \t")  # The parser leaves it, and it is no part of the value.
-        headers = self.request.headers  # type: ignore[union-attr]
+        headers = self._headers
         if known not in headers:
             headers[known] = value.decode("latin-1")
         elif known in _HAVE_ONE_VALUE:
-            self._repeats = True
+            self._is_malformed = True
         else:
             headers[known] += f", {value.decode('latin-1')}"
 
     def on_headers_complete(self) -> None:
         """Judge a request by its head."""
         self._in_head = False
-        request, parser = self.request, self._parser
+        request, parser, url = self.request, self._parser, self._url
         assert request is not None
         headers = request.headers
-        request.method = parser.get_method().decode("latin-1")
-        if parser.should_upgrade() and not self._repeats:
+        request.method = parser.get_method().decode()
+        if parser.should_upgrade() and not self._is_malformed:
             self._decline(request)
             return
         request.version = parser.get_http_version()
         request.keeps_alive = parser.should_keep_alive()
-        request.target = self._url.decode("latin-1")
-        request.path = _path_of(self._url)
+        if url == b"/":
+            request.target = request.path = "/"
+        else:
+            request.target, request.path = url.decode("latin-1"), _path_of(url)
+            if _host_of(url) not in (None, headers.get("host", "").lower()):
+                self._is_malformed = True
         length = headers.get("content-length", "0")
-        if self._is_head_too_large():
+        if not 0 <= self._unfinished_head <= MAX_HEAD and self._is_head_too_large():
             request.refusal = _HEAD_TOO_LARGE
-        elif self._repeats or _host_of(self._url) not in (None, headers.get("host", "").lower()):
+        elif self._is_malformed:
             request.refusal = _MALFORMED
         elif not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             request.refusal = self._judging.too_large(request)
         else:
             request.refusal = self._judging.judge(request)
         if (
-            request.refusal is None
-            and headers.get("expect", "").lower() == "100-continue"
+            "expect" in headers
+            and headers["expect"].lower() == "100-continue"
+            and request.refusal is None
             and self._is_idle
             and not self._complete
         ):
             self.invites_body = True
 
     def _is_head_too_large(self) -> bool:
-        if 0 <= self._unfinished_head <= MAX_HEAD:
-            return False  # Nothing as large has come.
+        """Return whether it is, judging by its lines: other requests have come with it."""
         lines = self.request.headers.items()  # type: ignore[union-attr]
         return len(self._url) + sum(len(name) + len(value) for name, value in lines) > MAX_HEAD
 
@@ -295,7 +312,6 @@ class RequestReader:
         assert request is not None
         if self._declined and request.refusal is None:
             return
-        request.is_complete = True
         # What follows in the same data is not counted.
         self._unfinished_head = -_MUCH
         self.request = None
@@ -318,8 +334,6 @@ def _host_of(url: bytes) -> str | None:
 
 def _path_of(url: bytes) -> str:
     """Return the path of a request's target, with escapes decoded."""
-    if url == b"/":
-        return "/"
     try:
         path: bytes = httptools.parse_url(url).path or b"/"
     except httptools.HttpParserError:

@@ -34,11 +34,12 @@ from flowy_sim._server.settings import LONGEST_POLL, ServerSettings
 from flowy_sim._server.stub_definitions import Invoked
 from flowy_sim._simulation.clock import later
 from flowy_sim._simulation.event_loop import ServedEventLoop
-from flowy_sim._simulation.host import Host, is_query
+from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Polls, Reply
 from flowy_sim._simulation.regions import POLLS, Engines, all_handed_out
 from flowy_sim._simulation.settings import LATENCIES, PAUSED, Settings
 from flowy_sim._simulation.stub_answers import Answer
+from flowy_sim._simulation.time_skipping import QUERIES
 from flowy_sim._storage.journal import (
     Journal,
     JournalError,
@@ -195,7 +196,7 @@ class ServedSimulation:
             Fault: the call is refused.
             JournalError: nothing can be made durable at present.
         """
-        if is_query(operation):
+        if operation in QUERIES:
             answer = self._host.carry_out(operation, request, region)
             self._commit_time_seen()
             return answer
@@ -308,7 +309,7 @@ class ServedSimulation:
             Fault: the request is malformed.
         """
         instant = later(self.clock.milliseconds, seconds)
-        if operation not in operation_names() or is_query(operation) or operation in POLLS:
+        if operation not in operation_names() or operation in QUERIES or operation in POLLS:
             raise ValueError(
                 f"operation={operation!r}: give an operation of Amazon SWF that changes something, "
                 "such as SignalWorkflowExecution."

@@ -30,7 +30,7 @@ from flowy_sim._engine.model import decision_attributes_key
 from flowy_sim._engine.queues import DECISION
 from flowy_sim._engine.validation import checked
 from flowy_sim._server.stub_definitions import Members, StubKey, read_key, read_stub
-from flowy_sim._server.stub_worker import IDENTITY, CarryOut, StubWorker
+from flowy_sim._server.stub_worker import DECIDE, IDENTITY, CarryOut, StubWorker
 from flowy_sim._simulation.regions import ACTIVITY_POLL, DECISION_POLL, TaskKey, TaskList
 from flowy_sim._simulation.stub_answers import (
     ACTIVITY,
@@ -205,15 +205,19 @@ class ServedStubs:
         if not execution.is_open:
             del self._answers[run_id, ""]
 
-    def register_called(
-        self, region: str, operation: str, request: Mapping[str, Any], instant: int
-    ) -> None:
-        """Register the types of stubs that decisions call, unless the domain has them."""
-        if not self._stubs or operation != "RespondDecisionTaskCompleted":
+    def register_called(self, region: str, request: Mapping[str, Any], instant: int) -> None:
+        """Register the types of stubs that decisions call, unless the domain has them.
+
+        Args:
+            region: where the decisions are sent.
+            request: the request with them.
+            instant: now, in milliseconds.
+        """
+        if not self._stubs:
             return
         engine = self._engine_of(region)
         try:
-            decisions = checked(operation, request).get("decisions", ())
+            decisions = checked(DECIDE, request).get("decisions", ())
             token = engine.tokens.read(request["taskToken"], tokens.DECISION)
         except Fault:  # The call will be refused.
             return

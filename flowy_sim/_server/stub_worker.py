@@ -26,6 +26,8 @@ from flowy_sim._simulation.stub_answers import Answer, limits_of, plain_text, ti
 
 _log = safe_logger("flowy_sim")
 
+#: The operation that sends decisions.
+DECIDE = "RespondDecisionTaskCompleted"
 #: The identity of a stub in histories.
 IDENTITY = "a stub"
 _TIMER = "takes"
@@ -129,7 +131,7 @@ class StubWorker:
         """
         request = {"taskToken": token, "decisions": _decisions(execution, answer)}
         region = execution.engine.region
-        self._carry_out(region, "RespondDecisionTaskCompleted", request, instant)
+        self._carry_out(region, DECIDE, request, instant)
         seconds = execution.started("executionStartToCloseTimeout")
         if execution.is_open and (answer.timeout or answer.takes >= int(seconds)):
             self._time_outs.add(execution.started_at + int(seconds) * 1000)

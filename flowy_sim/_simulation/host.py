@@ -110,7 +110,11 @@ class Host:
             return self.carry_out(operation, request, region)
         if operation in POLLS and is_poll(operation, request):
             return self._poll(poller, operation, request, region, poll_seconds, exact)
-        reply = self._act(poller, operation, request, region, exact or poll_seconds == 0)
+        self.presence.acts(poller)
+        reply = self.carry_out(operation, request, region, exact or poll_seconds == 0)
+        if operation == HEARTBEAT:
+            token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
+            self.presence.held_tasks.heartbeat((token.run_id, token.started_id))
         if poll_seconds > 0:
             self.time_skipping.follow()
         return reply
@@ -142,16 +146,6 @@ class Host:
     def leave(self, poll: Poll) -> None:
         """Let a poll wait no longer, whether it was answered or not."""
         self.polls.remove(poll)
-
-    def _act(
-        self, poller: Poller, operation: str, request: Reply, region: str, exact: bool
-    ) -> Reply:
-        self.presence.acts(poller)
-        reply = self.carry_out(operation, request, region, exact)
-        if operation == HEARTBEAT:
-            token = self.engines.of(region).tokens.read(request["taskToken"], ACTIVITY)
-            self.presence.held_tasks.heartbeat((token.run_id, token.started_id))
-        return reply
 
     def _poll(
         self,

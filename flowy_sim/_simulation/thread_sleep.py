@@ -12,16 +12,11 @@ from typing import Any
 
 from flowy._safe_text import safe_logger
 from flowy_sim._simulation.child_processes import Work
+from flowy_sim._simulation.running_threads import computes, frame_of, is_idle_in_pool
 from flowy_sim._simulation.time_functions import really_monotonic, really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
 from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, virtual_sleep
-from flowy_sim._simulation.waiters import (
-    ThreadPoller,
-    Threads,
-    computes,
-    frame_of,
-    is_idle_in_pool,
-)
+from flowy_sim._simulation.waiters import ThreadPoller, Threads
 
 _LOOK = 0.005
 """Real seconds between two looks of a thread that sleeps until something wakes it."""

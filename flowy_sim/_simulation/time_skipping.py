@@ -237,13 +237,13 @@ class TimeSkipping:
             return
         is_poll = operation in POLLS
         if not is_poll or reply.get("taskToken"):
-            if region is not None:
+            if region is not None and not self._clock.runs:
                 self.take_time(region)
             if operation != HEARTBEAT:
                 self._changes += 1
                 if not is_poll and self._polls.waiting:
                     self._serve(self._clock.milliseconds)
-        # Seldom does anything come before what is waited for already, on a clock that runs.
+        # On a clock that runs, the new event is seldom due before the one that is waited for.
         if not self._clock.runs or self._may_be_due(self._settles_at - 1):
             self.settle_soon()
 

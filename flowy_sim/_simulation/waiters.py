@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import thread as pools
 from contextlib import suppress
 from functools import partial
-from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -18,6 +16,13 @@ from flowy_sim._simulation.event_loop import follows_simulation
 from flowy_sim._simulation.host import Host
 from flowy_sim._simulation.polls import Poll, Reply
 from flowy_sim._simulation.presence import Poller
+from flowy_sim._simulation.running_threads import (
+    COMPUTED,
+    computes,
+    end_thread,
+    is_idle_in_pool,
+    run_time,
+)
 from flowy_sim._simulation.time_functions import really_wait_on
 from flowy_sim._simulation.time_skipping import Sleep
 
@@ -204,10 +209,10 @@ class Threads:
         While this looks, a thread that computes may wait for the interpreter's lock.
         """
         before = self._run_times
-        self._run_times = {each.native_id: _run_time(each.native_id) for each in self._others()}
+        self._run_times = {each.native_id: run_time(each.native_id) for each in self._others()}
         return any(
-            computes(native_id) or run_time > before.get(native_id, 0) + _COMPUTED
-            for native_id, run_time in self._run_times.items()
+            computes(native_id) or used > before.get(native_id, 0) + COMPUTED
+            for native_id, used in self._run_times.items()
         )
 
     def _others(self) -> Iterator[threading.Thread]:
@@ -423,103 +428,3 @@ class Threads:
             self._callers.add(poller)
             self._strangers.discard(thread)
         return poller
-
-
-def computes(native_id: int | None) -> bool:
-    """Return whether a thread of this process computes or reads, or would if it had a processor.
-
-    Only Linux can tell; elsewhere it never does.
-
-    Args:
-        native_id: the number that the operating system has given it.
-    """
-    try:
-        with open(f"/proc/self/task/{native_id}/stat", "rb") as stat:
-            return stat.read().rpartition(b") ")[2].startswith((b"R", b"D"))
-    except OSError:
-        return False
-
-
-def frame_of(thread: threading.Thread) -> FrameType | None:
-    """Return where a thread is now; None if it does not run.
-
-    Forget it soon: it keeps alive what its code refers to. The table of all frames is not kept at
-    all, since it contains the caller's, and the two would refer to each other.
-
-    Args:
-        thread: the thread.
-    """
-    return sys._current_frames().get(thread.ident or 0)
-
-
-def is_idle_in_pool(thread: threading.Thread) -> bool:
-    """Return whether a thread runs nothing but the code of a pool of threads."""
-    frame = frame_of(thread)
-    while frame is not None:
-        package = str(frame.f_globals.get("__name__")).partition(".")[0]
-        if package not in _OF_POOLS:
-            return False
-        frame = frame.f_back
-    return True
-
-
-_OF_POOLS = {"anyio", "asyncio", "concurrent", "flowy_sim", "multiprocessing", "queue", "threading"}
-"""The packages of pools of threads, of their queues and of what waits there."""
-
-_COMPUTED = 500_000
-"""The nanoseconds of processor time from which a thread has computed, and not only looked."""
-
-
-class ThreadWatch:
-    """Watches whether a thread computes.
-
-    Args:
-        thread: the thread.
-    """
-
-    def __init__(self, thread: threading.Thread) -> None:
-        self._thread = thread
-        self._run_time = 0
-
-    def computes(self) -> bool:
-        """Return whether it computes, or has since the last look; only Linux can tell."""
-        before, native_id = self._run_time, self._thread.native_id
-        self._run_time = _run_time(native_id)
-        return computes(native_id) or self._run_time > before + _COMPUTED
-
-
-def _run_time(native_id: int | None) -> int:
-    """Return the processor time that a thread of this process has used, in nanoseconds."""
-    try:
-        with open(f"/proc/self/task/{native_id}/schedstat", "rb") as times:
-            return int(times.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-class _Ended(SystemExit):
-    """Ends a thread that would call AWS, and those that wait for its result, without a report."""
-
-
-def end_thread() -> None:
-    """End the current thread, which has gone on until after the end: its call would reach AWS.
-
-    Raises:
-        _Ended: always.
-    """
-    report = threading.excepthook
-    if not isinstance(report, _Report):
-        # pytest reports SystemExit, too.
-        threading.excepthook = _Report(report)
-    raise _Ended
-
-
-class _Report:
-    """Reports errors of threads, except that a thread was ended."""
-
-    def __init__(self, report: Callable[[threading.ExceptHookArgs], object]) -> None:
-        self._report = report
-
-    def __call__(self, arguments: threading.ExceptHookArgs) -> None:
-        if not isinstance(arguments.exc_value, _Ended):
-            self._report(arguments)

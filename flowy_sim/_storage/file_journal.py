@@ -266,7 +266,7 @@ class FileJournal:
     def _failed(self, commit: Commit, error: BaseException) -> None:
         self._is_writing = False
         self._undo(error)
-        # What was committed during the write was based on what is undone.
+        # Commits that came during the write are based on changes that are undone.
         for each in (commit, self._next):
             if each is not None:
                 each.outcome.set_exception(JournalError(self._failure))
@@ -301,23 +301,37 @@ class FileJournal:
 class Commit:
     """A transaction that several calls wait for; cancelling one of them does not cancel it.
 
+    All of them are told at once: to let the loop come round for each of them would take longer.
+
     Attributes:
         outcome: done as soon as the transaction is durable or has failed.
     """
 
-    __slots__ = ("outcome",)
+    __slots__ = ("_callbacks", "outcome")
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Mark an error as retrieved: perhaps no call waits for it.
-        self.outcome.add_done_callback(asyncio.Future.exception)
+        self.outcome.add_done_callback(self._done)
+        self._callbacks: list[Callable[[asyncio.Future[None]], object]] = []
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.shield(self.outcome).__await__()
 
     def add_done_callback(self, callback: Callable[[asyncio.Future[None]], object], /) -> None:
         """Let a function be called when it is done, with its outcome."""
-        self.outcome.add_done_callback(callback)
+        if self.outcome.done():
+            self.outcome.add_done_callback(callback)
+        else:
+            self._callbacks.append(callback)
+
+    def _done(self, outcome: asyncio.Future[None]) -> None:
+        outcome.exception()  # Mark an error as retrieved: perhaps no call waits for it.
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback(outcome)
+            except Exception:
+                _log.exception("A call was not answered")
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

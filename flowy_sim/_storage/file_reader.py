@@ -126,7 +126,7 @@ class _EngineReader:
         # None for the domains of engines that are not read.
         self._domains: dict[int, tuple[Restore, Domain] | None] = {}
         self._executions: dict[tuple[int, int], WorkflowExecution] = {}
-        # The closed ones, with what is stored about them and their events as they are stored.
+        # Closed executions, each with its stored state and its events as they are stored.
         self._closed: dict[WorkflowExecution, tuple[Restore, dict[str, Any], list[str]]] = {}
         self._history: dict[Restore, dict[WorkflowExecution, array[int]]] = {}
 

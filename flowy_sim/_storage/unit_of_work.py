@@ -250,7 +250,10 @@ class StoredEngine:
         self._collect_executions(unit, changes)
         for execution, events in changes.events:
             row_id = unit.append(self._row(unit, execution), events)
-            self._history.setdefault(execution, array("q")).append(row_id)
+            history = self._history.get(execution)
+            if history is None:
+                history = self._history[execution] = array("q")
+            history.append(row_id)
         self._collect_effects(unit, changes)
         for task in changes.heartbeats:
             unit.put_heartbeat(self._row(unit, task.execution), task)

@@ -13,6 +13,7 @@ other deviations are left out.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from random import Random
@@ -120,6 +121,16 @@ def deviations(made: Iterable[Choice]) -> tuple[Deviation, ...]:
 def format_choices(chosen: Iterable[Deviation]) -> str:
     """Return deviations as one line of text."""
     return "; ".join(f"{each.kind} {each.number}={each.taken}" for each in chosen)
+
+
+def quoted_for_shell(word: str) -> str:
+    """Return a word as a shell reads it: one with apostrophes, as choices have, in double quotes.
+
+    >>> print(quoted_for_shell("the signal 'plan' arrives 35=1"), quoted_for_shell("two words"))
+    "the signal 'plan' arrives 35=1" 'two words'
+    """
+    in_double_quotes = "'" in word and not set(word) & set('"$`\\!')
+    return f'"{word}"' if in_double_quotes else shlex.quote(word)
 
 
 def parse_choices(written: str) -> tuple[Deviation, ...]:

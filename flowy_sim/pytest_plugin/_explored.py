@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,4 +157,6 @@ def _report(item: pytest.Function, found: Exploration) -> None:
 
 
 def _repeat_command(nodeid: str, choices: str) -> str:
-    return f"pytest {quote(nodeid)} --swf-choices={quote(choices)}"
+    from flowy_sim.explore._choices import quoted_for_shell as quoted
+
+    return f"pytest {quoted(nodeid)} --swf-choices={quoted(choices)}"

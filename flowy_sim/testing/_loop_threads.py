@@ -19,9 +19,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowy._client import fault_code
+from flowy_sim._simulation.running_threads import ThreadWatch, frame_of
 from flowy_sim._simulation.time_functions import really_monotonic
 from flowy_sim._simulation.virtual_sleep import WorkQueue, really_join
-from flowy_sim._simulation.waiters import Threads, ThreadWatch, frame_of
+from flowy_sim._simulation.waiters import Threads
 from flowy_sim.faults._fault import is_injected
 from flowy_sim.testing._killed_loops import ignores_exit
 from flowy_sim.testing._loops import LoopWorker

@@ -258,7 +258,7 @@ class Scheduler:
         """Log work that may have had effects that no history shows: not decisions by flowy."""
         if isinstance(worker, WorkflowWorker) or not self.worker_client.has_effects:
             return
-        for task in self.worker_client.received:
+        for task in self.worker_client.delivered:
             about = task.get("activityId") or task["startedEventId"]
             self.worker_pools.log.append((name, task["workflowExecution"]["workflowId"], about))
 

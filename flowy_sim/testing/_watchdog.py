@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from flowy._safe_text import safe_logger
+from flowy_sim._simulation.running_threads import computes, frame_of
 from flowy_sim._simulation.virtual_sleep import place_of_wait
-from flowy_sim._simulation.waiters import computes, frame_of
 
 BLOCKED_SECONDS = 10.0
 """Real seconds after which code that waits, and does not compute, counts as blocked."""

@@ -91,6 +91,7 @@ class WorkerClient(Client):
         polled: the lists that were polled in this turn.
         is_late: whether an answer that a fault has delayed was sent in this turn.
         received: the tasks that these polls returned.
+        delivered: those of them that no fault has kept from the worker.
     """
 
     virtual_sleep = True
@@ -136,6 +137,7 @@ class WorkerClient(Client):
         self.polled: list[PolledList] = []
         self.is_late = False
         self.received: list[Reply] = []
+        self.delivered: list[Reply] = []
         self._answer: Answer | None = None
         self._current_task = task
 
@@ -482,6 +484,7 @@ class WorkerClient(Client):
         reply: Reply = getattr(client, xform_name(operation))(**arguments)
         if reply.get("taskToken"):
             self.received.append(reply)
+            self.delivered.append(reply)
         return reply
 
     def _poll(self, call: WorkerCall) -> Reply:
@@ -502,6 +505,7 @@ class WorkerClient(Client):
         delivered = self.fault_injector.task(call, reply)
         if delivered.get("taskToken"):
             self.task = delivered
+            self.delivered.append(delivered)
             self._on_task()
         return delivered
 

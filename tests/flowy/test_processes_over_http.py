@@ -76,7 +76,7 @@ def test_executions_end_well_though_processes_die_and_all_stop_gently(tmp_path: 
     def tell(number: int, result: int) -> None:
         told.append((number, result))
 
-    serve = ("flowy_sim", "serve", "--port", "0", "--clock", "virtual", "--patience", "1")
+    serve = ("flowy_sim", "serve", "--port", "0", "--clock", "virtual")
     with running(tmp_path, *serve) as server:
         assert server.stdout is not None
         url = server.stdout.readline().partition(" at ")[2].partition(";")[0]

@@ -404,6 +404,19 @@ def test_whoever_asks_about_executions_learns_that_a_reply_is_cut_off(
         ask(answering(b'{"ru'))
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: list(executions.list_executions(client, DOMAIN)),
+        lambda client: executions.history(client, DOMAIN, Execution("one", "run")),
+        lambda client: executions.history(client, DOMAIN, Execution("one", "run"), after=5),
+    ],
+)
+def test_whoever_asks_for_pages_learns_that_they_do_not_end(ask: Callable[[Any], Any]) -> None:
+    with pytest.raises(ConnectionError, match="do not end: one names itself as the next"):
+        ask(answering(b'{"events":[],"executionInfos":[],"nextPageToken":"again"}'))
+
+
 def test_a_worker_whose_registration_gets_an_unreadable_fault_waits(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

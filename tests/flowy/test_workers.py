@@ -407,11 +407,11 @@ def test_a_history_whose_pages_do_not_end_is_not_answered(
         def poll_for_decision_task(self, **request: Any) -> dict[str, Any]:
             return {**super().poll_for_decision_task(), "nextPageToken": "again"}
 
-    client = Endless(long_history())
-    worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain])  # type: ignore[arg-type]
+    client: Any = Endless(long_history())
+    worker = WorkflowWorker(client, DOMAIN, "decisions", [Chain], wait=lambda *_: False)
     assert worker.run_once()
     assert client.answers == []
-    assert "the pages of the history do not end" in caplog.text
+    assert "the pages of poll_for_decision_task do not end" in caplog.text
 
 
 def test_long_histories_are_read_whole_from_the_service() -> None:

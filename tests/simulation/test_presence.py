@@ -10,7 +10,7 @@ import pytest
 
 from flowy_sim._simulation.presence import COMPUTING, GRACE, Poller, Presence
 from flowy_sim._simulation.regions import TaskKey, TaskList
-from flowy_sim._simulation.waiters import computes
+from flowy_sim._simulation.running_threads import computes
 
 LOOK = GRACE / 5
 MANY = 100

@@ -57,9 +57,8 @@ def _domain(domain: Domain) -> dict[str, Any]:
         shown[f"{name} groups"] = {
             label: list(keys.between(0, 1 << 100)) for label, keys in listing._groups.items()
         }
-    for name in ("_open_runs", "_closed_runs"):
-        runs = getattr(visibility, name)
-        shown[name] = {workflow_id: [e.run_id for e in each] for workflow_id, each in runs.items()}
+    runs = visibility._closed_runs
+    shown["runs"] = {workflow_id: [e.run_id for e in each] for workflow_id, each in runs.items()}
     return shown
 
 

@@ -34,7 +34,9 @@ from flowy_sim.faults import (
     AnswerLate,
     DeciderDies,
     NetworkError,
+    ReplyLost,
     Throttled,
+    WorkerDies,
     WorkerDiesLate,
 )
 from flowy_sim.testing import Run, Runner, Stubs
@@ -117,6 +119,14 @@ def test_an_answer_that_arrives_too_late_leads_to_the_same_states_as_none() -> N
     assert late.complete
     assert late.runs > lost.runs
     assert late.endings.total() == lost.endings.total()
+
+
+def test_a_task_that_does_not_reach_its_worker_leads_to_the_same_states_as_a_lost_reply() -> None:
+    lost = explore(images, faults=[ReplyLost()], most_faults=1)
+    either = explore(images, faults=[ReplyLost(), WorkerDies()], most_faults=1)
+    assert either.complete
+    assert either.runs > lost.runs
+    assert either.states == lost.states
 
 
 def test_work_that_is_done_twice_is_found_and_reported_briefly() -> None:
