@@ -75,9 +75,11 @@ def tests(session: nox.Session) -> None:
     fast = [] if in_full else ["-m", "not slow"]
     brief = {} if in_full else {"FLOWY_BRIEF": "1"}
     session.install(*oldest, EVERYTHING, *group("test"))
-    # Each process takes tests from the end of what another still has to run. So both stay busy,
+    # Many tests wait for processes, so one more process than there are processors keeps those busy.
+    # Each takes tests from the end of what another still has to run. So all stay busy to the end,
     # and most fixtures of modules are set up in one of them only.
-    parallel = ("-n", "auto", "--dist", "worksteal")
+    processes = (os.cpu_count() or 1) + 1
+    parallel = ("-n", str(processes), "--dist", "worksteal")
     session.run("pytest", *parallel, *fast, *session.posargs, env=brief)
 
 

@@ -354,14 +354,13 @@ def test_a_request_that_repeats_a_header_with_one_value_is_refused(
 
 
 @pytest.mark.parametrize("blanks", [b" ", b"\t", b" \t  "])
-def test_blanks_around_the_value_of_a_header_are_no_part_of_it(
+def test_blanks_after_the_value_of_a_header_are_no_part_of_it(
     real: Endpoint, blanks: bytes
 ) -> None:
     usual = request(real, "ListDomains", {"registrationStatus": "REGISTERED"})
     head, _, body = usual.partition(b"\r\n\r\n")
-    names_and_values = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
-    lines = [blanks.join((name + b":", value, b"")) for name, value in names_and_values]
-    first = head.partition(b"\r\n")[0]
+    first, *lines = head.split(b"\r\n")
+    lines = [line + blanks for line in lines]
     with opened(real) as connection:
         connection.sendall(b"\r\n".join([first, *lines, b"", body]))
         connection.shutdown(socket.SHUT_WR)

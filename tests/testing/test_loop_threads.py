@@ -366,7 +366,6 @@ def test_a_worker_that_dies_of_an_answer_that_arrives_twice_is_replaced(seconds:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_what_is_found_does_not_depend_on_the_hash_seed() -> None:
     found = [
         subprocess.run(
