@@ -6,10 +6,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from flowy_sim.faults import NetworkError, ReplyLost, Throttled
+from flowy_sim.faults import CallLate, NetworkError, ReplyLost, Throttled
 from flowy_sim.testing import Run, Runner
 from tests.planted.bugs import planted
-from tests.planted.by_hand import DOMAIN, Decision, History, by_hand, complete, schedule, timer
+from tests.planted.by_hand import (
+    DOMAIN,
+    Decision,
+    History,
+    by_hand,
+    complete,
+    decision,
+    schedule,
+    timer,
+)
 
 SHIPMENT = {"name": "shipment", "version": "1"}
 EVER = {"oldestDate": 0}
@@ -216,3 +225,36 @@ def a_page_of_the_history_is_left_out(runner: Runner, fixed: bool) -> None:
 
     in_a_task(runner, act)
     assert charged
+
+
+@planted([CallLate()])
+def the_run_after_the_one_that_was_listed_is_terminated(runner: Runner, fixed: bool) -> None:
+    def decide(history: History) -> list[Decision]:
+        if history.done:
+            return [complete()]
+        return [schedule("sweep")] if history.is_first or history.timed_out else []
+
+    def ship(history: History) -> list[Decision]:
+        if history.is_first:
+            return [timer("until the next", 30)]
+        [started] = history.of("WorkflowExecutionStarted")
+        is_last = "continuedExecutionRunId" in started
+        return [complete() if is_last else decision("ContinueAsNewWorkflowExecution")]
+
+    def sweep(activity_id: str) -> None:
+        client = runner.scheduler.worker_client
+        with suppress(client.exceptions.WorkflowExecutionAlreadyStartedFault):
+            start(client, "shipment-1")
+        listed = client.list_open_workflow_executions(
+            domain=DOMAIN, startTimeFilter=EVER, typeFilter=SHIPMENT
+        )["executionInfos"]
+        for each in listed:
+            if not fixed:
+                del each["execution"]["runId"]
+            with suppress(client.exceptions.UnknownResourceFault):
+                client.terminate_workflow_execution(domain=DOMAIN, **each["execution"])
+
+    by_hand(runner, {"order": decide, "shipment": ship}, sweep)
+    for each in runner.simulation.engine().executions.values():
+        if each.started("continuedExecutionRunId"):
+            assert each.close_status != "TERMINATED", "it was not the run that was listed"
