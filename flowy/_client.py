@@ -172,20 +172,22 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
     if token and token == request.get("nextPageToken"):
         raise IncompleteReply(f"the pages of {operation} do not end: one names itself as the next")
     if "taskToken" in reply:
-        for path in _IN_EVERY_TASK.get(operation, ()) if reply["taskToken"] else ():
-            if not _has(reply, path):
-                raise IncompleteReply(f"the task in the reply to {operation} has no {path[-1]}")
+        if reply["taskToken"]:
+            _check_task(operation, reply)
     elif member not in reply:
         raise IncompleteReply(f"the reply to {operation} is empty or cut off: it has no {member}")
     return reply
 
 
-def _has(reply: Any, path: tuple[str, ...]) -> bool:
-    for name in path:
-        if not isinstance(reply, dict) or name not in reply:
-            return False
-        reply = reply[name]
-    return True
+def _check_task(operation: str, reply: Any) -> None:
+    for path in _IN_EVERY_TASK.get(operation, ()):
+        found = reply
+        try:
+            for name in path:
+                found = found[name]
+        except (KeyError, TypeError):
+            message = f"the task in the reply to {operation} has no {path[-1]}"
+            raise IncompleteReply(message) from None
 
 
 def _failed_to_read(error: Exception) -> bool:
