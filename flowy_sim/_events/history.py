@@ -197,7 +197,7 @@ class RecordedCall:
 
     @property
     def seconds(self) -> float | None:
-        """The seconds from the start of the call to its end; None if it has not started or not ended."""
+        """The seconds from the call's start to its end; None if it has not started or not ended."""
         if self.started is None or self.ended is None:
             return None
         return self.ended - self.started

@@ -181,7 +181,7 @@ class Stub(Answers):
             ) from None
 
     def cases_used(self) -> tuple[tuple[str, bool], ...]:
-        """Return the stub's cases, such as ``when(source='b.jpg')``, and whether each has answered."""
+        """Return the stub's cases, such as ``when(source='b.jpg')``, and whether each answered."""
         return tuple((str(case), case.used) for case in self._cases)
 
 

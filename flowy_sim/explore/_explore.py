@@ -148,9 +148,9 @@ def find(
             imported there. Each workflow is replayed there once.
         quiet: whether to suppress what is logged and printed in all runs but the one that fails,
             whose output the failure shows. With `choices`, nothing is suppressed.
-        report: a file for a page that shows what was found, tried and covered, and from which
-            choice on a failing run was bound to fail; or a function that receives what the page
-            shows. Either takes a few hundred more runs.
+        report: a file for a page that shows what was found, tried and covered, and when a failing
+            run was lost: when most of its continuations began to fail. That takes a few hundred
+            more runs. Instead of a file, give a function that receives what the page shows.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (domain,
             activities, workflows, workers, freeze, …).

@@ -190,7 +190,7 @@ class AnswerLost(InjectedFault):
 
 @dataclass(frozen=True)
 class ReplyLost(InjectedFault):
-    """The service carries out a call, but the reply is lost, and so is the task if it was a poll."""
+    """The service carries out a call, but its reply is lost, and with it any polled task."""
 
     title = "the call is carried out, but its reply is lost"
 

@@ -126,7 +126,7 @@ class FaultTarget(Protocol):
         ...
 
     def failure_reason(self, call: WorkerCall) -> str:
-        """Return a reason for which the task of a call can fail, as found in the activity's code."""
+        """Return a reason for which the task of a call can fail, found in the activity's code."""
         ...
 
     def seconds_past_timer(self, call: WorkerCall) -> float:
@@ -238,7 +238,7 @@ class InjectedFault:
     """Prefixes of the operations that the fault can strike; empty for all operations."""
 
     is_from_outside: ClassVar[bool] = False
-    """Whether the fault comes from outside; it then also strikes just before something else is due."""
+    """Whether the fault comes from outside; it may then strike just before something else is due."""
 
     @property
     def eventually(self) -> bool:

@@ -148,8 +148,8 @@ class WorkflowMachine(RuleBasedStateMachine):
     def end(self, execution: Execution) -> None:
         """Make an execution end that waits for something that never happens.
 
-        Called after the last step. It may send a signal, for example. By default, or if that does not help, cancellation of
-        the execution is requested; at last, it is terminated.
+        Called after the last step. It may send a signal, for example. By default, or if that does
+        not help, cancellation of the execution is requested; at last, it is terminated.
         """
 
     def signal(self, name: str, input: str | None = None) -> None:
