@@ -69,14 +69,13 @@ def _reply(response: Response) -> dict[str, Any]:
 
 
 class Plain:
-    """A client with the names and keywords of a boto3 client, and nothing around them.
+    """A client with the methods and keywords of a boto3 client, and nothing more.
 
     Args:
         port: of this machine.
     """
 
     def __init__(self, port: int) -> None:
-        """Be not connected yet."""
         self._port = port
         self._socket: socket.socket | None = None
 
@@ -114,7 +113,6 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(self, port: int) -> None:
-        """Be not connected yet."""
         self._port = port
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None

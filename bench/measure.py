@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from statistics import median
 from typing import Any
 
-#: Something to be timed: what it is done with is made outside the time that counts.
+#: Something to time: a context that is entered outside the measured time, and what is done in it.
 Case = tuple[Callable[[], AbstractContextManager[Any]], Callable[[Any], None]]
 
 

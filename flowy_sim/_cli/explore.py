@@ -370,7 +370,7 @@ def _seconds(written: str) -> float:
         seconds = float(written)
     except ValueError:
         seconds = -1
-    if not seconds >= 0:  # Nor is it no number, nan.
+    if not seconds >= 0:  # This refuses nan as well.
         raise click.UsageError(
             f"--ends-within takes a number of seconds or derived, not {written!r}."
         )

@@ -194,7 +194,7 @@ class _MissingModule(click.ClickException):
 
 @contextmanager
 def _imports(name: str) -> Iterator[None]:
-    """Turn an error of an import into a message, after the place if the module is wrong."""
+    """Turn an error of an import into a message; if code raised it, show where first."""
     try:
         yield
     except ConfigurationError as error:

@@ -50,7 +50,7 @@ _SLICE = 500
 """The number of executions or events that are read before calls are answered again."""
 _EXAMINED = 20_000
 """The number of executions that a search for a text examines for one page."""
-_FILE = "A file does not say which workers poll."
+_FILE = "A file does not record which workers poll."
 _COUNTED = 2_000
 """The number of executions that may be counted one by one."""
 

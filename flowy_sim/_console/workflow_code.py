@@ -150,7 +150,7 @@ def _inspected(
     except (Exception, SystemExit) as error:
         words = str(error) if isinstance(error, FlowyError) else f"{type(error).__name__}: {error}"
         return Inspection(
-            problem=f"The code of {named} does not tell which signals it awaits: {words}"
+            problem=f"The code of {named} does not show which signals it awaits: {words}"
         )
 
 

@@ -22,7 +22,7 @@ OPERATION = "PollForDecisionTask"
 
 
 def trigger(execution: WorkflowExecution, event_type: str, **attributes: Any) -> None:
-    """Write an event that a decider needs to know, and schedule a decision task for it."""
+    """Write an event that a decider needs to know about, and schedule a decision task."""
     execution.append(event_type, **attributes)
     schedule(execution)
 

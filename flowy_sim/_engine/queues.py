@@ -37,8 +37,8 @@ class Listener(Protocol):
 class TimerQueue:
     """A queue of effects; scheduling and canceling take logarithmic time.
 
-    The effects of each group are in a heap of their own, and so are all others, so the next instant
-    of a group is as cheap to tell as that of all. A canceled effect leaves its heap only when the
+    Each group has a heap of its own, and all other effects share one, so the next instant of a
+    group is found as fast as that of all. A canceled effect leaves its heap only when the
     canceled ones there outnumber all that are alive, so memory is bounded by what is alive.
 
     Args:
@@ -47,7 +47,7 @@ class TimerQueue:
 
     Attributes:
         listener: receives what is scheduled, canceled and taken; None for none.
-        none_before: an instant before which nothing is due, which costs nothing to tell.
+        none_before: an instant before which nothing is due: a lower bound that is free to read.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class TimerQueue:
                 heap[:] = [entry for entry in heap if entry[1] in self._alive]
                 heapq.heapify(heap)
             elif heap[0][1] == key:
-                # Those at the top go at once, so that the next instant is always cheap to tell.
+                # Canceled ones at the top go at once, so that the next instant is found fast.
                 self._next_of(heap)
         if self.listener is not None and effect is not None:
             self.listener.effect_over(key, effect)
@@ -124,7 +124,7 @@ class TimerQueue:
             return self._ready_at
         earliest = None
         for heap in self._all_heaps:
-            # As `_next_of`, without its call: each call to the service asks several times.
+            # The body of `_next_of`, without the call: each call to the service asks several times.
             while heap and heap[0][1] not in self._alive:
                 heapq.heappop(heap)
             if heap and (earliest is None or heap[0][0] < earliest):

@@ -291,7 +291,7 @@ class Connection(asyncio.Protocol):
         if self._last >= since:
             return
         if self._writable is not None or self.transport.is_closing():
-            # What is still to be sent never will be: the other side does not read.
+            # The rest cannot be sent: the other side does not read.
             self.transport.abort()
         elif not (self._task or self._waiting or self._reader.request):
             self.transport.close()
@@ -327,7 +327,7 @@ class Connection(asyncio.Protocol):
             if isinstance(answer, Response):
                 self._write(answer, request)
             else:
-                # What is answered already does not wait for it.
+                # The responses that are ready do not wait for this one.
                 self._flush()
                 self._answer_later(answer, request)
         self._flush()
@@ -404,7 +404,7 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.resume_reading()
             if self._reader.request is not None:
-                # While no more is read, it's not the client who takes time.
+                # While nothing is read, it is not the client that takes the time.
                 self.shared.unfinished.pop(self, None)
                 if not is_paused:
                     self.shared.unfinished[self] = asyncio.get_running_loop().time()

@@ -69,7 +69,7 @@ class ClientProgram:
         return False
 
     def _may_be_there(self) -> bool:
-        # A connection that this side has closed proves nothing.
+        # A connection that the server closed says nothing about the program.
         if not self._connection.hung_up or makes_one_call(self._client):
             return True
         others = self._connection.all()
@@ -94,7 +94,7 @@ class UnseenHolder:
         return ""
 
     def seen(self, now: float) -> None:
-        """Do nothing: it has no connection to note that for."""
+        """Do nothing: no connection is known to note that for."""
 
     def is_asleep(self) -> bool:
         """Return False: programs sleep in real time."""

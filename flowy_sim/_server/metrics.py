@@ -115,7 +115,7 @@ class AccessLog:
 
 
 class Durations:
-    """How often something took how long.
+    """Durations of one kind, counted in the buckets of a histogram.
 
     The counters of prometheus_client have locks; in one thread, each request would pay for them.
     """

@@ -202,7 +202,7 @@ class ServedSimulation:
             return answer
         self.journal.check()
         if operation in POLLS and not connection.is_there():
-            # A task that waits would go with it.
+            # A task that waits would be lost with the connection.
             return self.engines.empty_reply(region, operation)
         connection.add_close_callback(self.left)
         seconds = 0.0 if self._is_closed else self._server.poll_seconds
@@ -211,7 +211,7 @@ class ServedSimulation:
         )
 
     async def carry_out(self, operation: str, request: Reply, region: str) -> Reply:
-        """Carry out a call of a person, who is not a client that time waits for.
+        """Carry out a call of a person, for whom time does not wait as for a client.
 
         Args:
             operation: such as ``TerminateWorkflowExecution``; not a poll.

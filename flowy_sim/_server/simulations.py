@@ -113,7 +113,7 @@ class Simulations:
         simulation: ServedSimulation,
         region: str,
     ) -> None:
-        """Log a hint for a fault that often has a cause which its message does not tell, once.
+        """Log a hint, once, for a fault that often has a cause which its message does not name.
 
         Args:
             fault: the fault.

@@ -71,7 +71,7 @@ def read_key(members: Members) -> StubKey:
     """Return what a definition stubs.
 
     Raises:
-        ValueError: it does not say so clearly.
+        ValueError: it names nothing that can be stubbed, or more than one thing.
     """
     named = [each for each in KINDS if each in members]
     if len(named) != 1:
@@ -332,7 +332,7 @@ def _answer(key: StubKey, members: Members) -> dict[str, Any]:
             raise ValueError(f"takes={takes!r}: give a number of seconds, or {NEVER!r}.")
         options["takes"] = math.inf
     for name in ("takes", "heartbeat"):
-        if members.get(name) == math.inf:  # JSON has no such number, but 1e400.
+        if members.get(name) == math.inf:  # JSON has no infinity, but Python reads 1e400 as one.
             raise ValueError(f"{name}={members[name]!r}: give a number of seconds.")
     if "error" in members:
         options["error"] = _failure(members["error"])

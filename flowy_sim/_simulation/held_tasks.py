@@ -104,7 +104,7 @@ class HeldTasks:
         self._held.pop(key, None)
 
     def drop(self, tasks: Mapping[TaskKey, HeldTask]) -> None:
-        """Note that their holder does not work on some tasks any more."""
+        """Note that the holder of some tasks no longer works on them."""
         for key, held in tasks.items():
             if self._held.get(key) is held:
                 del self._held[key]

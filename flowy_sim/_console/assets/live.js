@@ -173,12 +173,12 @@ function connected(is) {
   const shown = document.getElementById("connection");
   shown.hidden = false;
   shown.classList.toggle("lost", !is);
-  const text = !is ? "not connected" : page.live === "poll" ? "looks every 5 s" : "live";
+  const text = !is ? "not connected" : page.live === "poll" ? "updated every 5 s" : "live";
   if (shown.textContent !== text) shown.textContent = text;
 }
 
 export function problem(sentence) {
   const shown = document.getElementById("problem");
   shown.hidden = !sentence;
-  shown.textContent = sentence && `This page could not be brought up to date: ${sentence}`;
+  shown.textContent = sentence && `This page could not be updated: ${sentence}`;
 }
