@@ -238,7 +238,7 @@ class InjectedFault:
     """Prefixes of the operations that the fault can strike; empty for all operations."""
 
     is_from_outside: ClassVar[bool] = False
-    """Whether the fault comes from outside; it may then strike just before something else is due."""
+    """Whether the fault comes from outside; it may then strike just before something is due."""
 
     @property
     def eventually(self) -> bool:
