@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
         return _reply(await self._response)
 
     async def connect(self) -> asyncio.Transport:
-        """Connect; `call` does, where the other side ends its connections after each response."""
+        """Connect; `call` does so itself if the server closes connections after each response."""
         transport, _ = await self._loop.create_connection(lambda: self, "127.0.0.1", self._port)
         self._transport = transport
         return transport

@@ -30,10 +30,10 @@ _NOWHERE = "http://other-processes-need-swf-endpoint.invalid"
 """The endpoint that processes started by the code call; its name says what to do."""
 
 _LOOK = 0.5
-"""Real seconds between two looks whether the runner of a thread has ended."""
+"""Real seconds between two checks whether the runner of a thread has ended."""
 
 _LOOKS = 20
-"""The number of looks after which a thread no longer waits for its runner, and is ended."""
+"""The number of checks after which a thread no longer waits for its runner, and is ended."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -301,7 +301,7 @@ class Simulation:
 
 
 _LIMITS = Limits()
-"""Those of a simulation that is given none: they never change."""
+"""The limits of all simulations that are given none; limits never change."""
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:

@@ -32,7 +32,7 @@ def schedule(execution: WorkflowExecution) -> None:
     if execution.decision_task is not None:
         return
     engine = execution.engine
-    # As stored: most events share the list with the first one of their execution.
+    # The tuple as stored: most events share it with the first event of their execution.
     task_list, patience = execution.started("taskList"), NO_TIMEOUT
     if execution.task_list_override is not None:
         name, patience = execution.task_list_override

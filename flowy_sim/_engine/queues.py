@@ -74,7 +74,7 @@ class TimerQueue:
         """Schedule an effect at an instant in milliseconds; return the key that cancels it."""
         key = self._next_key
         self._next_key = key + 1
-        # As `Effect(kind, arguments)`, in half the time.
+        # Like `Effect(kind, arguments)`, in half the time.
         self._alive[key] = effect = tuple.__new__(Effect, (kind, arguments))
         heapq.heappush(self._heap_of.get(kind, self._others), (at, key))
         if at < self.none_before:  # noqa: PLR1730 - `min` takes three times as long.
@@ -195,7 +195,7 @@ ACTIVITY = "activity task"
 
 
 class Waiting(Protocol):
-    """What a task list needs to know of a task; see `flowy_sim._engine.life_cycles.Task`."""
+    """What a task list needs to know about a task; see `flowy_sim._engine.life_cycles.Task`."""
 
     task_list: str
     priority: int
@@ -248,7 +248,7 @@ class TaskLists(Generic[Task]):
         task.waiting_key = key = self._next_key
         self._next_key = key + 1
         name, priority = task.task_list, task.priority
-        # As `ListName(…)`, in half the time.
+        # Like `ListName(…)`, in half the time.
         arrived: ListName = tuple.__new__(ListName, (self._kind, self._domain, name))
         self._arrivals[arrived] = None
         by_priority = self._lists.get(name)

@@ -36,7 +36,7 @@ _last = itemgetter(-1)
 
 
 class Visible(Protocol):
-    """What the lists need to know of an execution.
+    """What the lists need to know about an execution.
 
     Attributes:
         number: counts a domain's executions in the order of their start.

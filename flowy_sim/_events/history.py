@@ -36,7 +36,7 @@ def files(*paths: Path) -> Iterator[tuple[str, Path]]:
     """Yield the name and path of each file, and of the JSON files in folders at any depth.
 
     Pipes, sockets and devices in folders are left out, because reading them may never end. A
-    folder that cannot be listed is yielded itself, so that whoever reads it learns of it.
+    folder that cannot be listed is yielded itself, so that reading it raises the error.
     """
     for path in paths:
         if path.is_dir():
@@ -137,7 +137,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class Written(NamedTuple):
-    """When an event was written: it is compared with events of other histories, too.
+    """When an event was written; can be compared with that of events in other histories.
 
     Attributes:
         instant: the time of the event.

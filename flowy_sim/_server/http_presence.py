@@ -25,7 +25,7 @@ from flowy_sim._simulation.regions import HandedOutTask, TaskList
 GONE = 1.0
 #: Programs that end with each call, by the beginnings of their ``User-Agent``.
 ONE_CALL_EACH = ("aws-cli/", "curl/", "Wget/")
-#: Programs that end with each call that are remembered, and closed connections.
+#: How many programs that end with each call are remembered, and how many closed connections.
 _MANY = 1_000
 
 
@@ -158,7 +158,7 @@ class ConnectionPoller(Poller):
 
 
 class ConnectionPresence(Presence):
-    """The pollers of a served simulation; arguments as of `Presence`."""
+    """The pollers of a served simulation; takes the arguments of `Presence`."""
 
     def __init__(
         self,

@@ -103,7 +103,7 @@ class RequestReader:
         host: the address that they come from.
         judging: judges them.
         bodies: the bodies of all connections.
-        complete: receives requests that are complete; whoever takes one from there also takes its
+        complete: receives requests that are complete; code that takes one from there also takes its
             body from the total.
 
     Attributes:
@@ -190,7 +190,7 @@ class RequestReader:
         return request
 
     def stop(self) -> None:
-        """Read no more; the parser, which refers to this, is forgotten."""
+        """Stop reading, and forget the parser, which refers to this reader."""
         self._parser = None
 
     def _parse_declined(self, rest: bytes) -> None:

@@ -52,10 +52,10 @@ class OpenPolls:
     """The number of polls that wait, of all simulations of a server together.
 
     Args:
-        limit: how many may.
+        limit: the maximum number.
 
     Attributes:
-        count: how many do.
+        count: the current number.
     """
 
     def __init__(self, limit: int) -> None:
@@ -66,7 +66,7 @@ class OpenPolls:
         """Refuse another poll if the limit is reached.
 
         Raises:
-            ThrottlingException: it is.
+            ThrottlingException: it is reached.
         """
         if self.count >= self._limit:
             raise ThrottlingException("Rate exceeded")
@@ -384,7 +384,7 @@ class ServedSimulation:
         self.close()
 
     def close(self) -> None:
-        """Answer the polls that wait: there is no task. Time passes no more."""
+        """Answer the waiting polls empty, and stop time."""
         self._is_closed = True
         self._loop.stop()
         for poll in list(self.polls):

@@ -43,7 +43,7 @@ _MOST_SECONDS = 900
 
 
 class StubKey(NamedTuple):
-    """What a stub is found by; the version of a Lambda function is empty."""
+    """Identifies a stub; the version of a Lambda function is empty."""
 
     kind: str
     name: str

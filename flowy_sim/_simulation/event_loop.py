@@ -176,7 +176,7 @@ class ServedEventLoop:
         asyncio.get_running_loop().call_soon(self._settle)
 
     def stop(self) -> None:
-        """Let time pass no more."""
+        """Stop moving time."""
         self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()

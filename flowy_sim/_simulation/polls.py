@@ -202,7 +202,7 @@ class Polls:
         self._presence.waits(poll.poller)
 
     def remove(self, poll: Poll) -> None:
-        """Let a poll wait no longer; a poll that does not wait is ignored."""
+        """Remove a poll; one that does not wait is ignored."""
         if poll not in self.waiting:
             return
         del self.waiting[poll]

@@ -50,7 +50,7 @@ class Poller:
         tasks: the tasks that it holds itself, and some that it has held.
         drops_task: whether it has dropped its tasks when it polls again.
         idle_since: after how many changes its polls were last answered before a time-out.
-        idle_answers: how often that was since then, for each list.
+        idle_answers: how often they were answered so since then, for each list.
     """
 
     __slots__ = (

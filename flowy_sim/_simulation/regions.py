@@ -59,7 +59,7 @@ class HandedOutTask(NamedTuple):
 
     @property
     def key(self) -> TaskKey:
-        """What it is found by."""
+        """The key by which it is found."""
         return self.run_id, self.started_id
 
     def is_open(self) -> bool:

@@ -19,7 +19,7 @@ from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, vir
 from flowy_sim._simulation.waiters import ThreadPoller, Threads
 
 _LOOK = 0.005
-"""Real seconds between two looks of a thread that sleeps until something wakes it."""
+"""Real seconds between two checks by a thread that sleeps until something wakes it."""
 
 _WATCH = 0.05
 _MANY = 20

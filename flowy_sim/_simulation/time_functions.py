@@ -70,7 +70,7 @@ class ClockAhead:
 
 
 WAITS = frozenset({"threading", "queue"})
-"""Modules that wait for others, until a clock has reached an instant; a frozen clock never does."""
+"""Modules that wait for other threads until a clock reaches an instant; a frozen one never does."""
 
 REALLY_WAIT = frozenset({"subprocess"})
 """Modules whose waits take real time, because what they wait for does."""

@@ -295,7 +295,7 @@ class TimeSkipping:
         return begun
 
     def end_sleep(self, sleep: Sleep) -> None:
-        """Let a client sleep no longer, whether its time is over or not."""
+        """End the sleep of a client, whether its time is over or not."""
         if sleep in self._sleeps:
             del self._sleeps[sleep]
             self._ends_of_sleeps.cancel(sleep.key)

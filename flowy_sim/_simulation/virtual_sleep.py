@@ -63,7 +63,7 @@ _really_end_pool: Any = asyncio.BaseEventLoop._do_shutdown  # type: ignore[attr-
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
-"""Real seconds between two looks whether a real wait is over."""
+"""Real seconds between two checks whether a real wait is over."""
 
 
 class Sleeper(IdleSleeper, Protocol):

@@ -118,7 +118,7 @@ class Threads:
         intercept: called first with each call, without the lock: operation, members and region. It
             returns the reply, or None to let the call be carried out; set by a test runner.
         intercept_in_event_loop: the same for calls of coroutines.
-        taking_turns: threads that a test runner lets go on, one at a time; time waits for none.
+        taking_turns: threads that a test runner resumes one at a time; time does not wait for them.
         sleep_virtually: whether threads sleep in simulated time.
         runner: the thread of a test runner while it takes turns; its calls take no simulated time.
     """
@@ -261,7 +261,7 @@ class Threads:
         poll_seconds: float,
         exact: bool = False,
     ) -> Reply:
-        """Carry out a call of the current coroutine; arguments and errors as of `call`."""
+        """Carry out a call of the current coroutine; see `call` for arguments and errors."""
         if self.intercept_in_event_loop is not None:
             reply = await self.intercept_in_event_loop(operation, request, region)
             if reply is not None:
@@ -316,7 +316,7 @@ class Threads:
         return sleep
 
     def end_sleep(self, sleep: Sleep) -> None:
-        """Let the current thread sleep no longer; the lock must be held."""
+        """End the sleep of the current thread; the lock must be held."""
         self.host.time_skipping.end_sleep(sleep)
         del self._waiting[sleep]
         self._hand_over_watch(sleep)

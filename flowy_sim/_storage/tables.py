@@ -143,7 +143,7 @@ def _checksum(values: Sequence[Any]) -> int:
 
 _encoder = json.JSONEncoder(separators=(",", ":"))
 _make_encoder: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined]
-#: The encoder in C, which `JSONEncoder.encode` would make anew for each call; None without it.
+#: The encoder in C, made once: `JSONEncoder.encode` makes one for each call. None without it.
 _encode_parts = _make_encoder and _make_encoder(
     None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
 )

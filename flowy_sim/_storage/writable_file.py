@@ -114,7 +114,7 @@ class WritableFile:
         """Check whether the file can be written, and make durable what is in it.
 
         Raises:
-            sqlite3.Error, OSError: it cannot.
+            sqlite3.Error, OSError: it cannot be written.
         """
         self._in_place.check()
         connection = self.connection
@@ -158,10 +158,10 @@ class _InPlace:
         self._files = {str(path): os.stat(path) for path in paths}
 
     def check(self) -> None:
-        """See whether all files are where they were.
+        """Check whether all files are where they were.
 
         Raises:
-            OSError: one is not.
+            OSError: a file was moved, replaced or removed.
         """
         for path in self._files:
             if not self._is(path):

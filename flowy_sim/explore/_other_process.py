@@ -122,7 +122,7 @@ class OtherProcess:
         return error
 
     def stop(self) -> None:
-        """Replay no more."""
+        """Stop replaying."""
         child, self._child = self._child, None
         if child is not None:
             child.stop()
