@@ -48,7 +48,7 @@ class DeployedCode:
     Attributes:
         workflows: classes of workflows, by the name and version of their types.
         activities: classes of activities, in the same way.
-        loops: code that polls by itself, by the name of the code that it replaces.
+        loops: code that polls with its own loop, by the name of the code that it replaces.
     """
 
     workflows: dict[tuple[str, str], type[Workflow]] = field(default_factory=dict)
