@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--swf-story",
         choices=["short", "full"],
         default="short",
-        help="how much to tell of the run in which an explored test fails",
+        help="how much to show of the run in which an explored test fails",
     )
     group.addoption(
         "--swf-record",
