@@ -129,7 +129,7 @@ def polling_code(path: str) -> Any:
     """Return the decider or worker that a path ``module:name`` names.
 
     Raises:
-        click.ClickException: there is none.
+        click.ClickException: the path names no such code.
     """
     code = found_at(path)
     if not callable(code):

@@ -62,7 +62,7 @@ class TimerQueue:
         self._heap_of = {kind: heap for group, heap in self._heaps.items() for kind in group}
         self._alive: dict[int, Effect] = {}
         self._next_key = 1
-        # Those of the instant that is being worked on, in the order in which they were set.
+        # The effects of the instant that is being worked on, in the order in which they were set.
         self._ready: OrderedDict[int, Effect] = OrderedDict()
         self._ready_at = 0
 

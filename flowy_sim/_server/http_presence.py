@@ -189,7 +189,7 @@ class ConnectionPresence(Presence):
         return poller
 
     def left(self, connection: Connection) -> None:
-        """Note that a connection was closed; it is forgotten after the patience, or many others."""
+        """Note that a connection was closed; forget it after the patience, or after many others."""
         poller = self._by_connection.pop(connection, None)
         if poller is not None:
             self._closed.append(poller)

@@ -130,7 +130,7 @@ class Durations:
         self._total += seconds
 
     def metric(self, name: str, text: str) -> Metric:
-        """Return them as a histogram."""
+        """Return the durations as a histogram."""
         metric = HistogramMetricFamily(name, text)
         ends = (*map(str, map(float, _SECONDS)), "+Inf")
         counted = accumulate(self._counts)

@@ -53,7 +53,7 @@ class StubKey(NamedTuple):
         return f"the {_NAME_OF[self.kind]} {self.name} {self.version}".rstrip()
 
     def members(self) -> dict[str, str]:
-        """Return it as in a definition."""
+        """Return the members that name the stub in a definition."""
         named = {_NAME_OF[self.kind]: self.name}
         return named | ({"version": self.version} if self.version else {})
 
@@ -71,7 +71,7 @@ def read_key(members: Members) -> StubKey:
     """Return what a definition stubs.
 
     Raises:
-        ValueError: it names nothing that can be stubbed, or more than one thing.
+        ValueError: it does not name exactly one thing, with a version unless it is a function.
     """
     named = [each for each in KINDS if each in members]
     if len(named) != 1:

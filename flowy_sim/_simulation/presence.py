@@ -185,7 +185,7 @@ class Presence:
         self._busy.pop(poller, None)
 
     def waits_no_longer(self, poller: Poller) -> None:
-        """Note that a poll waits no longer."""
+        """Note that a poll no longer waits."""
         poller.waiting -= 1
 
     def answered(self, poller: Poller, task: HandedOutTask | None) -> None:

@@ -48,12 +48,12 @@ class _Job:
         self._patience = patience
 
     def begin(self) -> None:
-        """Note that the current thread works on it."""
+        """Note that the current thread works on the job."""
         self.thread = threading.current_thread()
         self.until = really_monotonic() + self._patience
 
     def end(self, _: object = None) -> None:
-        """Note that it is over; its result is about to arrive."""
+        """Note that the job is over; its result is about to arrive."""
         self.thread = None
         self.until = really_monotonic() + _MOMENT
 

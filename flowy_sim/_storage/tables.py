@@ -230,7 +230,7 @@ class EventLayout:
         members = self.members[name]
         if len(values) > len(members):
             raise ValueError(f"an event has more members than {name} can have")
-        # One that was written with an older model has fewer.
+        # An event that was written with an older model has fewer members.
         return event_types()[name].load(at, dict(zip(members, values, strict=False)))
 
 
