@@ -304,7 +304,9 @@ class Runner:
         """
         __tracebackhide__ = True
         if not values:
-            raise ConfigurationError(f"there is no value to choose {name} from")
+            raise ConfigurationError(
+                f"there are no values to choose {name} from; give at least one"
+            )
         index = self.scheduler.choose(text("what is chosen", name), len(values))
         # What was chosen makes a difference later, so two such states are not the same.
         self.stub_dispatch.answered.append(("chosen", name, str(index)))

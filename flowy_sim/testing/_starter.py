@@ -131,7 +131,9 @@ def number_of_workers(simulation: Simulation, workers: object) -> int | None:
     if isinstance(workers, tuple):
         numbers = [number_of_workers(simulation, each) for each in workers]
         if not numbers:
-            raise ConfigurationError("workers must not be an empty tuple; leave it out, or None")
+            raise ConfigurationError(
+                "workers must not be an empty tuple; give numbers of workers, or leave it out"
+            )
         count = len(numbers)
         index = simulation.schedule.choose("the number of workers", count) if count > 1 else 0
         return numbers[index]
