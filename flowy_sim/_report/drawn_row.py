@@ -137,8 +137,8 @@ class RowDrawing:
 
     Args:
         timeline: what ran when.
-        now: as of `Picture`.
-        heartbeats: as of `Picture`.
+        now: see `Picture`.
+        heartbeats: see `Picture`.
         drawn: rows that were drawn before, which it keeps up to date.
 
     Attributes:

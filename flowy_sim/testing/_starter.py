@@ -4,8 +4,8 @@ By default, workers implement the activities that the workflows' proxies name, a
 workflows' modules. So each workflow that is started may need more of them.
 
 A workflow is started by its class, or by the name and version of its type. Such a type may not be
-registered yet: the code that polls by itself may register it when it gets a turn. The schedule may
-choose the arguments, and when to start.
+registered yet: code that polls with its own loop may register it when it takes a turn. The schedule
+may choose the arguments, and when to start.
 """
 
 from __future__ import annotations
