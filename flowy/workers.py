@@ -323,7 +323,7 @@ class WorkflowWorker(Worker):
         return True
 
     def loop(self) -> None:
-        """Work on tasks until `stop` is called, ignoring signals; see `Worker.loop`."""
+        """Work on tasks until `stop` is called, without handling signals; see `Worker.loop`."""
         try:
             super().loop()
         finally:

@@ -76,7 +76,7 @@ async def _jump(simulation: ServedSimulation, seconds: float) -> str:
 
 
 async def _run(simulation: ServedSimulation, seconds: float) -> str:
-    """Let time pass until nothing moves, even on a paused clock."""
+    """Let time pass until nothing more happens, even on a paused clock."""
     mode = simulation.clock.mode
     if mode == PAUSED:
         simulation.set_mode(VIRTUAL)

@@ -267,7 +267,7 @@ async def _job(visit: Visit, row: ExecutionRow, inspection: Inspection) -> Job:
     )
 
 
-# The page of task lists: what waits, for how long, who polls, and who holds what
+# The page of task lists: tasks that wait, workers that poll, and the tasks that they hold
 
 
 _COPIED = 10
