@@ -52,5 +52,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--swf-coverage",
         action="store_true",
-        help="report which outcomes of activities and child workflows occurred, and which never did",
+        help="report which outcomes of activities and child workflows occurred, and which never",
     )
