@@ -326,7 +326,7 @@ def _waits(execution: WorkflowExecution) -> Iterator[str]:
 
 
 def _some(kind: str, opened: Mapping[Any, Any], name: Callable[[Any], str]) -> Iterator[str]:
-    """Yield the name of the first of the things that are open, and how many more there are."""
+    """Yield the first open item by its name, with the number of the others."""
     if opened:
         more = f" and {len(opened) - 1:,} more" if len(opened) > 1 else ""
         yield f"{kind} {name(next(iter(opened)))}{more}"

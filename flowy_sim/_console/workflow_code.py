@@ -55,7 +55,7 @@ class Inspection(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What was found up to the last event then, and when code may run on newer ones."""
+    """What was found up to the last known event, and when code may run on newer ones."""
 
     last: tuple[Any, ...]
     found: Inspection
