@@ -1,4 +1,4 @@
-"""What holds for every test: no way to a real account, and how long properties search."""
+"""Fixtures for every test: no access to a real account, and how long properties search."""
 
 from __future__ import annotations
 
@@ -43,8 +43,7 @@ def _models_of_services_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _explorations_end_by_the_number_of_their_runs() -> Iterator[None]:
-    # How many runs fit into the time they have by default depends on the machine, and on what else
-    # it does.
+    # How many runs fit into the default time depends on the machine and its load.
     really_explore, in_processes = Explorer.explore, _explore.explore_in_processes
 
     def explore(explorer: Explorer, runs: int, seconds: float, **others: Any) -> Any:
@@ -75,7 +74,7 @@ def _no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # It may remember the account of an earlier test: one that moto has invented, for example.
+    # The session may hold the credentials of an earlier test, such as those that moto invents.
     session = boto3.DEFAULT_SESSION
     credentials = session.get_credentials() if session else None
     if credentials is None or credentials.access_key != "testing":
@@ -86,7 +85,8 @@ def _no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
 def port() -> Iterator[int]:
     """A port for servers that are started one after the other.
 
-    Meanwhile the system gives it to no other program, nor to a client that tries to connect to it.
+    While a test uses the port, the system gives it neither to another program nor to a connecting
+    client.
     """
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Sessions: `nox` runs the tests on every Python found, and lint; `nox --list` shows the others."""
+"""Sessions of nox: `nox` runs the tests on every Python found, and lint; `nox --list` lists all."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ OLDEST_PYTHON = PYTHONS[0]
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 JAVASCRIPT = ["@aws-sdk/client-swf@>=3.523 <4", "aws-sdk@2"]
 OLDER_FLOWY = "flowy==0.4.1"
-OLDER_PYTHON = "python3.9"  # On newer ones, flowy 0.4.1 fails.
+OLDER_PYTHON = "python3.9"  # flowy 0.4.1 fails on newer versions.
 MAVEN_OPTIONS = ["--quiet", "--batch-mode"]
-# For programs that end before optimizing them pays.
+# The programs end before it would pay to optimize them.
 JVM_OPTIONS = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 CONTAINER_FILES = {
     "compose-spec": "compose.yaml",
@@ -44,7 +44,7 @@ EVERYTHING = ".[cli,suspend,tutorial,pytest,hypothesis,serve]"
 
 
 def show_pyenv_versions() -> None:
-    """Where pyenv manages the Pythons, let `python3.12` and the like be found."""
+    """Make commands such as `python3.12` available where pyenv manages the Pythons."""
     if "PYENV_VERSION" in os.environ or shutil.which("pyenv") is None:
         return
     listed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
@@ -265,7 +265,7 @@ def soak_server(session: nox.Session) -> None:
 
 @nox.session(python=THIS_PYTHON)
 def fuzz(session: nox.Session) -> None:
-    """Send a million requests, whatever they are, to a server in process and over HTTP."""
+    """Send a million random requests to a server, in process and over HTTP."""
     session.install(EVERYTHING, *group("test"))
     numbers = {"FLOWY_FUZZ": os.environ.get("FLOWY_FUZZ", "600000,400000")}
     session.run("pytest", "-s", "tests/server/test_fuzz.py", *session.posargs, env=numbers)

@@ -95,7 +95,7 @@ def workers(quick: bool) -> str:
             if length > 1_000 and not suspended:
                 shown.append("")
                 continue
-            # A replay of many is long enough to be measured once.
+            # Replaying many takes long enough to be measured only once.
             times = 1 if length >= 1_000 and not suspended else rounds
             seconds = median(_chain(length, suspended) for _ in range(times))
             shown.append(f"{seconds:.2f} s, {seconds / length * 1e6:,.0f} µs each")

@@ -1,4 +1,4 @@
-"""The clients that are compared, each of an empty service."""
+"""The clients that are compared, each with an empty service."""
 
 from __future__ import annotations
 

@@ -69,14 +69,13 @@ def _reply(response: Response) -> dict[str, Any]:
 
 
 class Plain:
-    """A client with the names and keywords of a boto3 client, and nothing around them.
+    """A client with the methods and keywords of a boto3 client, and nothing more.
 
     Args:
         port: of this machine.
     """
 
     def __init__(self, port: int) -> None:
-        """Be not connected yet."""
         self._port = port
         self._socket: socket.socket | None = None
 
@@ -114,7 +113,6 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(self, port: int) -> None:
-        """Be not connected yet."""
         self._port = port
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -134,7 +132,7 @@ class Connection(asyncio.Protocol):
         return _reply(await self._response)
 
     async def connect(self) -> asyncio.Transport:
-        """Connect; `call` does, where the other side ends its connections after each response."""
+        """Connect; `call` does so itself if the server closes connections after each response."""
         transport, _ = await self._loop.create_connection(lambda: self, "127.0.0.1", self._port)
         self._transport = transport
         return transport

@@ -14,10 +14,9 @@ NOW = 1_700_000_000_000
 
 
 class Direct:
-    """The engine's calls with the names and keywords of a boto3 client, and nothing around them."""
+    """The engine's calls with the methods and keywords of a boto3 client, and nothing more."""
 
     def __init__(self, engine: Engine) -> None:
-        """Call this engine at a fixed instant."""
         self._engine = engine
         self.now = NOW
 

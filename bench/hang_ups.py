@@ -65,7 +65,7 @@ async def _hang_ups(number: int) -> str:
     rows = []
     for name, once in KINDS.items():
         async with prepared(servers.flowy_sim) as served:
-            # What is made once, such as compiled checks, is there before.
+            # Objects that are made only once, such as compiled checks, must not count.
             await _many(served, once, 1_000)
             before = await _memory(served)
             await _many(served, once, number)

@@ -42,7 +42,7 @@ class Figures(NamedTuple):
     work: float
 
 
-# What is called
+# The calls
 
 
 async def start(connection: Connection, number: int) -> None:
@@ -242,7 +242,7 @@ def _boto3(served: Served) -> Any:
     return Endpoint(served.url).client()
 
 
-#: What the image workflow is driven by.
+#: The clients that drive the image workflow.
 CLIENT_KINDS: dict[str, Callable[[Served], Any]] = {
     "boto3": _boto3,
     "hand-written client": lambda served: Plain(served.port),

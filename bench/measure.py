@@ -1,4 +1,4 @@
-"""Timing: several rounds, everything in turn in each, medians."""
+"""Timing: medians of several rounds, each of which runs all cases in turn."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from statistics import median
 from typing import Any
 
-#: Something to be timed: what it is done with is made outside the time that counts.
+#: Something to time: a context that is entered outside the measured time, and what is done in it.
 Case = tuple[Callable[[], AbstractContextManager[Any]], Callable[[Any], None]]
 
 
 def medians(cases: Mapping[str, Case], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each case, all of them in turn in each round."""
+    """Return the median seconds of each case; each round runs all cases in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, (prepare, work) in cases.items():

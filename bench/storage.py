@@ -38,14 +38,13 @@ class Kept:
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin or continue on a virtual clock."""
         self._simulations = Simulations(ServerSettings(simulation=Settings(clock="virtual")))
         self._journal = open_file(path, self._simulations, {})
         self._simulations.resume(self._journal)
         self.world = self._simulations.of("", ACCOUNT)
 
     async def __aenter__(self) -> Self:
-        """Do nothing more."""
+        """Return the simulation: it is open already."""
         return self
 
     async def __aexit__(

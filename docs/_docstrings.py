@@ -22,7 +22,7 @@ class Docstrings(griffe.Extension):
         if obj.docstring is not None:
             text = _LITERAL.sub(_fenced, _DOCTEST.sub(_session, obj.docstring.value))
             if obj.is_module:
-                text = _LAYOUT.sub("", text)  # For those who read the source.
+                text = _LAYOUT.sub("", text)  # The layout is for readers of the source.
             obj.docstring.value = _EXAMPLE.sub(r"\1Examples:", text)
 
 

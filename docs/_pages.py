@@ -186,7 +186,7 @@ def assemble(folder: Path) -> None:
         written = folder / place
         written.parent.mkdir(parents=True, exist_ok=True)
         with_diagrams = text
-        if _DIAGRAM.search(text):  # Found there, the theme does not fetch it from elsewhere.
+        if _DIAGRAM.search(text):  # If it is there, the theme does not fetch it from elsewhere.
             script = os.path.relpath("assets/mermaid.min.js", Path(place).parent)
             with_diagrams = f'{text}\n<script src="{script}"></script>\n'
         written.write_text(with_diagrams, encoding="utf-8")

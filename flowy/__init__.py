@@ -35,7 +35,7 @@ an example           `tutorial`
 ``_cli``             the command ``flowy``
 """
 
-from flowy import _installation as _installation  # First: it may refuse.
+from flowy import _installation as _installation  # First: it may refuse the import.
 from flowy import async_completion, errors, replay
 from flowy._calls.bound import ChildResult
 from flowy._client import Execution, SwfClient, connect

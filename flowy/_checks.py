@@ -97,7 +97,7 @@ def number(name: str, value: object, least: float = 0, most: float = float("inf"
 
 
 def truth(name: str, value: object) -> bool:
-    """Check a switch.
+    """Check a boolean.
 
     Raises:
         ConfigurationError: it is neither True nor False.

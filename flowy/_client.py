@@ -100,7 +100,7 @@ class SwfClient(Protocol):
 
 
 class IncompleteReply(ConnectionError):
-    """A reply was empty, cut off or unreadable: a broken connection, although it has a status."""
+    """A reply was empty, cut off or unreadable, although its HTTP status was received."""
 
 
 _ALWAYS_PRESENT = {
@@ -116,7 +116,7 @@ _ALWAYS_PRESENT = {
     "record_activity_task_heartbeat": "cancelRequested",
     "start_workflow_execution": "runId",
 }
-"""Operation: a member of every complete reply, as recorded; also of a poll that finds no task.
+"""A member of every complete reply, by operation, as recorded; also of a poll without a task.
 
 botocore reads JSON that is cut off as an empty object, so checking the first member is enough.
 """
@@ -137,9 +137,9 @@ _IN_EVERY_TASK = {
         ("workflowExecution", "runId"),
     ),
 }
-"""Operation: what its reply has if it has a task, as documented; workers rely on it.
+"""The members of a reply with a task, by operation, as documented; workers rely on them.
 
-A proxy may answer with JSON that is whole and not the service's.
+A proxy may answer with complete JSON that does not come from the service.
 """
 
 
@@ -166,7 +166,7 @@ def call(client: SwfClient, operation: str, request: dict[str, Any]) -> Reply:
             raise IncompleteReply(message) from error
         raise
     member = _ALWAYS_PRESENT.get(operation)
-    if member is None:  # It has no reply.
+    if member is None:  # The reply has no members.
         return reply
     token = reply.get("nextPageToken")
     if token and token == request.get("nextPageToken"):
@@ -191,7 +191,7 @@ def _check_task(operation: str, reply: Any) -> None:
 
 
 def _failed_to_read(error: Exception) -> bool:
-    """Whether botocore failed to read a reply; it lets whatever its parsers raise through.
+    """Whether botocore failed to read a reply; it does not catch what its parsers raise.
 
     A reply that is cut off within a character is not UTF-8, and a proxy may answer ``null``, which
     fails in the caller of the parsers.
@@ -207,7 +207,7 @@ def connect(
     """Create a boto3 client that is configured for long polls.
 
     Args:
-        endpoint_url: the URL of another service than AWS's, such as ``http://127.0.0.1:4567``; None
+        endpoint_url: the URL of a service other than AWS's, such as ``http://127.0.0.1:4567``; None
             to use what the environment configures.
         region: an AWS region, such as ``eu-west-1``; None to use what the environment configures.
         connections: the number of calls that may be in progress at once. Each polling thread needs
@@ -240,7 +240,7 @@ def connect(
         raise ConfigurationError(
             f"{str(error).rstrip('.')}; give a region, such as eu-west-1"
         ) from error
-    except ValueError as error:  # It ends with the URL, which may come from the environment.
+    except ValueError as error:  # Its message ends with the URL, perhaps from the environment.
         raise _wrong_endpoint(str(error).partition(": ")[2]) from error
     if not _can_be_called(client.meta.endpoint_url):
         raise _wrong_endpoint(client.meta.endpoint_url)
@@ -248,11 +248,11 @@ def connect(
 
 
 def _can_be_called(url: str) -> bool:
-    """Tell whether calls to a URL can be made; boto3 finds that out at the first call."""
+    """Return whether a URL can be called; boto3 would find out only at the first call."""
     parts = urlsplit(url)
     try:
         port = parts.port
-    except ValueError:  # It is too large.
+    except ValueError:  # The port is too large.
         return False
     return parts.scheme in ("http", "https") and port != 0
 

@@ -93,7 +93,7 @@ DECISION_EVENTS = {
     "WorkflowExecutionContinuedAsNew": DecisionEvent("ContinueAsNewWorkflowExecution", ("input",)),
     "ContinueAsNewWorkflowExecutionFailed": DecisionEvent("ContinueAsNewWorkflowExecution"),
 }
-"""Event type: the decision that it records, and what must be the same when it is replayed.
+"""The decision that each event type records, and what must be the same in a replay.
 
 Time-outs and task lists may differ: changing them harms no running execution. So may the ID of a
 child, which is made from its parent's, and the details of a failure, which name lines of code.

@@ -18,7 +18,7 @@ def install_command(*extras: str) -> str:
     Args:
         extras: names as in ``[project.optional-dependencies]``.
     """
-    from importlib.metadata import PackageNotFoundError, requires  # It takes some milliseconds.
+    from importlib.metadata import PackageNotFoundError, requires  # This takes milliseconds.
 
     try:
         requirements = requires(DISTRIBUTION) or []
@@ -34,8 +34,8 @@ def install_command(*extras: str) -> str:
 def refuse_older_flowy(folder: Path) -> None:
     """Check that the older distribution called ``flowy`` has not been installed over this one.
 
-    Both have a package called ``flowy``, and pip overwrites files without a word. The check lists
-    one folder; ``importlib.metadata`` would cost every import a hundred times as much.
+    Both have a package called ``flowy``, and pip overwrites files without a warning. The check
+    lists one folder; ``importlib.metadata`` would cost every import a hundred times as much.
 
     Args:
         folder: where the package ``flowy`` is installed.

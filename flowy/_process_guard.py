@@ -2,7 +2,7 @@
 
 `ActivityContext.run_process` runs this file with ``python -I -S``, so it imports little and nothing
 of flowy. It holds the reading end of a pipe whose writing end only the worker has. When the pipe
-closes, the worker has given the command up or is dead, even by SIGKILL; then the command's process
+closes, the worker has given up the command or is dead, even by SIGKILL; then the command's process
 group is ended. The operating system closes the pipe in every case, which no signal handler in the
 worker could promise.
 """
@@ -30,10 +30,10 @@ def main(arguments: list[str]) -> int:
     """
     pipe, grace = int(arguments[0]), float(arguments[1])
     command = arguments[2:]
-    # The end of the command closes this pipe; so one `select` waits for either.
+    # The end of the command closes this pipe, so one `select` waits for either pipe.
     ended, kept = os.pipe()
     os.set_inheritable(pipe, False)
-    for number in (signal.SIGINT, signal.SIGTERM):  # A worker process may ignore them.
+    for number in (signal.SIGINT, signal.SIGTERM):  # The worker may ignore them.
         signal.signal(number, signal.SIG_DFL)
     try:
         child = subprocess.Popen(command, process_group=0)

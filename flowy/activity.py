@@ -39,7 +39,7 @@ from flowy.retry import Retry
 
 
 class HeartbeatReply(NamedTuple):
-    """What a heartbeat learned."""
+    """What the service answered to a heartbeat."""
 
     canceled: bool = False
     """Whether the workflow has asked for the activity's cancellation."""
@@ -70,7 +70,7 @@ class ActivityContext:
         workflow_id: see the attributes.
         run_id: see the attributes.
         token: see the attributes.
-        send: sends a heartbeat with the given details, or None, and returns what it learned.
+        send: sends a heartbeat with details, a text or None, and returns the reply.
 
     Attributes:
         type: name and version of the activity's type, such as ``resize 1``.
@@ -152,12 +152,12 @@ class ActivityContext:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command that ends with the activity, together with every process that it starts.
 
-        The command is ended when a heartbeat reports that the activity should be canceled, has
-        timed out or that its execution has ended, and when the worker itself ends, even by a second
-        SIGTERM or by SIGKILL. All processes of the command's process group receive SIGTERM and,
-        after ``grace`` seconds, SIGKILL. Only a process that makes itself a group or session of
-        its own, as a daemon does, is not ended. What a command leaves running when it ends by
-        itself is ended, too. On Linux and macOS only.
+        The command is ended when a heartbeat reports that the activity should be canceled or has
+        timed out, or that its execution has ended. It is also ended when the worker itself ends,
+        even by a second SIGTERM or by SIGKILL. All processes of the command's process group receive
+        SIGTERM and, after ``grace`` seconds, SIGKILL. Only a process that moves into a group or
+        session of its own, as a daemon does, is not ended. Processes that a command leaves running
+        when it ends by itself are ended as well. Works on Linux and macOS only.
 
         Args:
             command: the program and its arguments.
@@ -170,7 +170,7 @@ class ActivityContext:
             env: the environment; None for the worker's.
 
         Returns:
-            How the command ended. The exit status is 127 if it cannot be started, and 128 plus the
+            The completed process. Its exit status is 127 if it cannot be started, and 128 plus the
             signal's number if a signal ended it, as in a shell.
 
         Raises:
@@ -302,7 +302,7 @@ def activity(
         automatic_heartbeat: whether the worker sends heartbeats on its own while ``run`` works, at
             a third of the heartbeat time-out. A call may override the time-out, but not with a
             third of this one or less. ``self.heartbeat()`` and
-            ``self.context.cancel_requested`` report what they learn about a cancellation.
+            ``self.context.cancel_requested`` report a cancel request that they bring back.
 
     Returns:
         The decorator, which returns the class or function itself.
@@ -345,7 +345,7 @@ def activity(
 
 
 _AT_CHECKPOINTS: list[Callable[[str], object]] = []
-"""What is called at each checkpoint with its name: the simulator, in tests."""
+"""Called with the name of each checkpoint; set by the simulator in tests."""
 
 
 def checkpoint(name: str) -> None:

@@ -77,7 +77,7 @@ class WorkflowContext:
                 timedelta, which is rounded up to whole seconds, and to 0 if it is negative.
 
         Raises:
-            ConfigurationError: it is not such a number.
+            ConfigurationError: ``seconds`` is something else, or out of range.
             ExecutionCanceled: the execution was asked to cancel itself while it waited.
 
         Example:
@@ -218,11 +218,11 @@ class WorkflowContext:
                 type hint declares.
 
         Returns:
-            The value that it returned, now or when it was called.
+            The value that the function returned, now or at an earlier decision.
 
         Raises:
-            TaskFailed: it raised an exception, or its return value cannot be sent; this is recorded
-                in the history as well.
+            TaskFailed: the function raised an exception, or its return value cannot be sent; the
+                history records this as well.
 
         Example:
             ``rate = self.side_effect(lambda: settings.read()["rate"])``
@@ -267,7 +267,7 @@ class WorkflowContext:
 
     @property
     def history_is_long(self) -> bool:
-        """Whether it is time to `restart`: the history has 20,000 of 25,000 possible events."""
+        """Whether it is time to `restart`: the history has 20,000 of at most 25,000 events."""
         return self.history_length >= LONG_HISTORY
 
     def restart(self, *args: object, **kwargs: object) -> NoReturn:

@@ -119,7 +119,7 @@ class NonDeterminismError(FlowyError):
         difference: where history and code differ, the likely reason, and what to do.
 
     Attributes:
-        difference: the same; its text is the error's message.
+        difference: the argument; its text is the error's message.
     """
 
     def __init__(self, difference: Difference) -> None:
@@ -175,7 +175,7 @@ class TaskError(FlowyError):
     """A call that the workflow made ended without a result.
 
     Args:
-        type: name and version of its type, such as ``resize 1``; or a description of the call.
+        type: the name and version of its type, such as ``resize 1``; or a description of the call.
         task_id: its ID in the history, such as ``resize-1``, or the workflow ID of a child.
         attempt: the number of the attempt, from 1.
         reason: why it ended, in a few words.

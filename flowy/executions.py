@@ -29,7 +29,7 @@ CLOSED_AS = {
     "WorkflowExecutionContinuedAsNew": "CONTINUED_AS_NEW",
     "WorkflowExecutionTimedOut": "TIMED_OUT",
 }
-"""The last event of a closed execution: its status."""
+"""The status of a closed execution, by the type of its last event."""
 
 STATUSES = tuple(CLOSED_AS.values())
 """The statuses of closed executions."""

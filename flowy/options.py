@@ -190,7 +190,7 @@ class CallOptions(NamedTuple):
     retry: Retry = NO_RETRY
     error_handling: bool = False
     workflow_id: str | None = None
-    """The id of a child, if it is not to be derived from the parent's."""
+    """The workflow ID of a child; None to derive it from the parent's."""
     automatic_heartbeat: float | None = None
     """Seconds between two heartbeats that the activity's worker sends by itself, if known."""
 
@@ -257,7 +257,7 @@ _CALLING = ("retry", "delay", "error_handling")
 
 
 def _own_options(settings: Settings) -> tuple[str, ...]:
-    """The options that are not members of a decision."""
+    """Return the names of the options that are not members of a decision."""
     return (*_CALLING, "workflow_id") if settings is WORKFLOW else _CALLING
 
 

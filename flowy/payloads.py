@@ -21,10 +21,10 @@ __all__ = ["PLAIN", "FolderStore", "Json", "Payloads", "S3Store", "Serializer", 
 
 
 class Payloads:
-    """How arguments and results are sent: the serializer, and a store for long ones.
+    """How values are sent: the serializer, and the store for long ones.
 
-    All processes that work on the same executions need the same: workers of both kinds, and those
-    that start executions or read results.
+    Use the same in all processes that work on the same executions: workers of both kinds, and
+    programs that start executions or read results.
 
     Args:
         serializer: an object with the two methods of `Serializer`; JSON by default. JSON values are
@@ -81,15 +81,15 @@ class Payloads:
             owner: the type, as named in errors, such as ``resize 1``.
             args: the arguments.
             kwargs: the keyword arguments.
-            encode: turns a value into text, if not the serializer alone.
-            signals: what a workflow passes on to its next run.
+            encode: turns a value into text; None to use the serializer.
+            signals: those that a workflow passes on to its next run.
 
         Returns:
             The text, such as ``[["photo.jpg", 64], {"store": "/tmp"}]``, or a reference to it.
 
         Raises:
-            SerializationError: an argument cannot be sent, or all together are too long; the error
-                names the argument.
+            SerializationError: an argument cannot be sent, and the error names it; or the arguments
+                together are too long.
         """
         encode = encode or self.encode
         try:
@@ -118,7 +118,7 @@ class Payloads:
         Args:
             owner: the type, as named in errors.
             value: the return value.
-            encode: turns a value into text, if not the serializer alone.
+            encode: turns a value into text; None to use the serializer.
 
         Returns:
             The text, or a reference to it.
@@ -134,7 +134,7 @@ class Payloads:
         Args:
             what: the name of the value in errors, such as ``the signal 'stop'``.
             value: the value.
-            encode: turns a value into text, if not the serializer alone.
+            encode: turns a value into text; None to use the serializer.
 
         Returns:
             The text, or a reference to it.
@@ -174,8 +174,8 @@ class Payloads:
             The arguments and the keyword arguments.
 
         Raises:
-            SerializationError: it is not an array of a list and an object, or an argument does not
-                match its type hint.
+            SerializationError: the text is not an array of a list and an object, or an argument
+                does not match its type hint.
         """
         args, kwargs, _ = self.decode_start(owner, text, hinted)
         return args, kwargs
@@ -183,7 +183,7 @@ class Payloads:
     def decode_start(
         self, owner: object, text: str | None, hinted: type | None = None
     ) -> tuple[list[Any], dict[str, Any], list[Any]]:
-        """Read the input of a workflow, with what its previous run passed on.
+        """Read the input of a workflow, with the signals that its previous run passed on.
 
         Args:
             owner: see `decode_input`.
@@ -229,7 +229,7 @@ class Payloads:
             The value.
 
         Raises:
-            SerializationError: it cannot be read, or does not match the type hint.
+            SerializationError: the text cannot be read, or does not match the type hint.
         """
         what = f"the result of {owner}"
         convert = None if hinted is None else hints_of(hinted, self.strict).result
@@ -247,7 +247,7 @@ class Payloads:
             The value.
 
         Raises:
-            SerializationError: it cannot be read, or does not match the type hint.
+            SerializationError: the text cannot be read, or does not match the type hint.
         """
         if text is None:
             return None
@@ -258,7 +258,7 @@ class Payloads:
             raise SerializationError(
                 f"{what} is not {self._language}: {error_message(error)}: {text[:80]!r}"
             ) from error
-        # None is also what nothing is read as, such as the result of a stub without an answer.
+        # A missing text is read as None too, such as the result of a stub without an answer.
         if convert is None or value is None:
             return value
         try:

@@ -137,8 +137,8 @@ class WorkflowProxy(Generic[P, R]):
             ``execution_start_to_close`` and ``task_start_to_close`` in seconds, ``child_policy``,
             which governs the child's own children (the parent's policy governs the child itself),
             ``tags``, ``priority``, ``lambda_role``; and options that override those of the class:
-            ``retry``, ``delay``, ``error_handling``. ``workflow_id`` is the child's id; by default
-            it is derived from the parent's.
+            ``retry``, ``delay``, ``error_handling``. ``workflow_id`` is the child's; by default it
+            is derived from the parent's.
 
     Raises:
         ConfigurationError: an argument is wrong.

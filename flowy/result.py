@@ -107,7 +107,7 @@ class Call:
         """Do what remains to be done once the call is settled."""
 
     def cancel(self) -> None:
-        """Ask for its end, unless it has ended."""
+        """Ask the call to end, unless it has ended."""
         if self.done or self.canceling:
             return
         self.decider.ensure_active()
@@ -176,9 +176,9 @@ class Result(_AnyArgument, Generic[T_co]):
     def cancel(self) -> None:
         """Cancel an activity, a child workflow, a timer or a wait for a signal.
 
-        A call that has not begun, a timer and a wait end at once. An activity or a child is asked:
-        it may clean up first, or ignore the request and end normally. Its errors no longer fail the
-        workflow; ``.result()`` raises them.
+        A call that has not begun, a timer and a wait end at once. An activity or a child gets
+        a request: it may clean up first, or ignore the request and end normally. Its errors no
+        longer fail the workflow; ``.result()`` raises them.
         """
         self._call.cancel()
         # Calls that have waited for its value as an argument will never get it.
@@ -338,7 +338,7 @@ def finish_order(*results: Result[Any]) -> Iterator[Result[Any]]:
     Example:
         ``for each in flowy.finish_order(*colors): self.file(each.result())``
     """
-    # Checked here, because a generator would check when it is first iterated over.
+    # Checked here, because a generator would not check before its first item is taken.
     _calls(results)
     return _in_finish_order(list(results))
 

@@ -24,8 +24,8 @@ class Retry:
         jitter: the random share of each delay, from 0 to 1: the delay is shortened by up to that
             share. The randomness is the workflow's own, so a replay repeats it.
         on: what is retried: exceptions by class or class name, time-outs by name, such as
-            ``"HEARTBEAT"``. The history holds the name of the class that was raised and no more,
-            so subclasses do not count. None for everything.
+            ``"HEARTBEAT"``. The history holds only the name of the class that was raised, so
+            subclasses do not match. None for everything.
         unless: what is not retried, in the same form.
 
     Raises:

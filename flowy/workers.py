@@ -102,7 +102,7 @@ class ActivityWorker(Worker):
             process = os.getpid()
             operation, answer = self._worked_on(task, place)
             if os.getpid() != process:
-                # It must neither answer the task nor poll on a connection that it shares.
+                # A forked process must neither answer the task nor poll on a shared connection.
                 logger.error("%s: a process that it forked has left its code; it ends", place)
                 os._exit(1)
             if operation:
@@ -211,7 +211,7 @@ def kept_alive(context: ActivityContext, every: float, wait: Wait) -> Iterator[N
     done = threading.Event()
 
     def beat() -> None:
-        # Waits instead of sleeping, so that a task that is done does not wait for it.
+        # Waits for an event instead of sleeping, so that a finished task need not wait for it.
         while not wait(done, every):
             try:
                 if not context.repeat():
@@ -246,15 +246,15 @@ class WorkflowWorker(Worker):
         identity: the worker's name in histories, up to 256 characters; or None.
         payloads: how arguments and results are written and read.
         suspended: the maximum number of executions kept suspended between two decisions, so that a
-            decision costs only what is new and not a replay; 0 for none. By default 1,000 if
-            greenlet is installed (the extra ``suspend``), else 0.
+            decision processes only new events and not the whole history; 0 for none. By default
+            1,000 if greenlet is installed (the extra ``suspend``), else 0.
         wait: waits until an event is set or a number of seconds has passed, and returns whether the
             event is set.
 
     Raises:
         ConfigurationError: an argument is wrong.
-        UnrepeatableError: the code of each of the workflows reads a clock or uses randomness
-            directly. If only some do, they are logged, and keep no other from being run.
+        UnrepeatableError: the code of every workflow reads a clock or uses randomness directly.
+            If only some do, the worker logs them and runs the others.
 
     Example:
         ``WorkflowWorker(client, "photos", "image_processing", [ImageCategorization]).run()``
@@ -318,12 +318,12 @@ class WorkflowWorker(Worker):
         wire = [decision.wire() for decision in decisions]
         operation = "respond_decision_task_completed"
         if not self._answer(operation, label, taskToken=token, decisions=wire):
-            # It may have been decided elsewhere meanwhile, so what is suspended may be wrong.
+            # Another worker may have decided meanwhile, so the suspended run may be out of date.
             self._suspended.forget(_execution(task))
         return True
 
     def loop(self) -> None:
-        """Work on tasks until `stop` is called, ignoring signals; see `Worker.loop`."""
+        """Work on tasks until `stop` is called, without handling signals; see `Worker.loop`."""
         try:
             super().loop()
         finally:

@@ -159,7 +159,7 @@ class RequestCancelCall(ExternalCall):
         return "the request to cancel"
 
 
-_PARENT_LIMIT, _KEY_LIMIT = 150, 90  # An id may have 256 characters.
+_PARENT_LIMIT, _KEY_LIMIT = 150, 90  # An ID may have 256 characters.
 
 
 class ChildCall(TaskCall):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LIMIT_RETRY_SECONDS = 5
 """Seconds to wait after the service answered that too much is open or requested at once."""
 
-PREFIX_LIMIT = 200  # An id may have 256 characters; the rest is for numbers.
+PREFIX_LIMIT = 200  # An ID may have 256 characters; the rest is for numbers.
 
 
 class Callee(Protocol):
@@ -93,7 +93,7 @@ class TaskCall(Call):
         """The key of the current attempt: ``resize-1``, then ``resize-1.2``.
 
         It is made from the number of the call in ``run`` and never used again. The service would
-        allow the ID of a closed activity to be used again, but this way each id in a history stands
+        allow the ID of a closed activity to be used again, but this way each ID in a history stands
         for one thing.
         """
         first = f"{beginning(self.declared.name, PREFIX_LIMIT)}-{self.number}"

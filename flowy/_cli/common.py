@@ -38,7 +38,7 @@ class Constant(click.Choice[str]):
     """One of the service's constants, such as TERMINATE, in capitals or not."""
 
     def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
-        """Write it in capitals; click shows all of them in small letters otherwise."""
+        """Write it in capitals; otherwise click shows it in lowercase."""
         return str(choice).upper()
 
 
@@ -114,10 +114,10 @@ def end_if_output_failed(error: OSError) -> NoReturn:
 
 
 def open_missing_streams() -> None:
-    """Let a program that was started with closed standard streams write to nowhere instead.
+    """Open the null device in place of each standard stream that was closed at the start.
 
-    Otherwise the next file that it opens would take the place of one, and messages would be
-    written into that.
+    Otherwise the next file that the program opens would take the place of one, and messages
+    would be written into that file.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(descriptor, True)
@@ -255,7 +255,7 @@ def say(in_json: bool, answer: Mapping[str, Any], *lines: str) -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """Return the terminal: in colour if it has some, unless NO_COLOR is set.
+    """Return the terminal: in color if it supports that, unless NO_COLOR is set.
 
     Args:
         stderr: whether it is standard error.
@@ -357,10 +357,10 @@ def errors_as_messages() -> Iterator[None]:
             fix = "; give the name of one in AWS_PROFILE, or unset it."
         elif isinstance(error, NoCredentialsError):
             fix = "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-        elif "not authorized to perform" in str(error):  # A simulator refuses in other words.
+        elif "not authorized to perform" in str(error):  # A simulator words this differently.
             fix = _FIXES["OperationNotPermittedFault"]
         else:
             fix = _FIXES.get(fault_code(error) or "", "")
-        said = str(error).replace("\n", " ")  # botocore lists what it refuses below each other.
+        said = str(error).replace("\n", " ")  # botocore reports each problem on its own line.
         said = said.rstrip(".") if fix.startswith(";") else said
         raise click.ClickException(safe_text(f"{said}{fix}")) from error

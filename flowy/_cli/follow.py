@@ -164,7 +164,7 @@ SECONDS = 1.0
 _CONTINUED = "WorkflowExecutionContinuedAsNew"
 
 _OTHER_LINES = 8
-"""The lines of a terminal that are kept free for other things than rows of the timeline."""
+"""The lines of a terminal that are kept free for things other than rows of the timeline."""
 
 Show = Callable[[Sequence[executions.Event]], None]
 
@@ -180,7 +180,7 @@ def follow_events(
         client: an SWF client.
         domain: the execution's domain.
         execution: its IDs.
-        show: is given the new events, again and again; often there are none.
+        show: receives the new events after each request; often there are none.
 
     Returns:
         Its IDs, those of its last run, and the exit status: 0 if it completed, else 1.
@@ -235,7 +235,7 @@ def follow(
 
 
 class _GrowingTimeline:
-    """A timeline that is drawn again with each request for news, and how long there were none.
+    """A timeline drawn again with each request for new events, and how long there were none.
 
     Args:
         live: where it is drawn.

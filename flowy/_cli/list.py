@@ -195,7 +195,7 @@ def _print_table(infos: Sequence[Reply]) -> None:
     widths = {
         index: max(columns(row[index]) for row in rows)
         for index in range(len(_HEADER))
-        if any(row[index] for row in rows[1:])  # Not where no execution has a value, such as tags.
+        if any(row[index] for row in rows[1:])  # Leave out empty columns, such as tags.
     }
     room = width_of(screen)
     if room is None:

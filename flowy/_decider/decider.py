@@ -57,7 +57,7 @@ def decide(
         workflow: the workflow's class.
         events: the complete history, up to the DecisionTaskStarted of the task to be decided.
         payloads: how arguments and results are written.
-        execution: the execution, since a history does not hold its ids.
+        execution: the execution, since a history does not hold its IDs.
 
     Returns:
         The decisions, in order; none if the execution can only wait for now.

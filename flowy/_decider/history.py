@@ -86,7 +86,7 @@ OPENING_EVENTS = {
     "RequestCancelExternalWorkflowExecutionInitiated": "control",
     "LambdaFunctionScheduled": "id",
 }
-"""Event that begins something: the attribute that holds the key which the workflow gave it."""
+"""The attribute that holds the key given by the workflow, by the event that begins a call."""
 
 
 LINKS = {
@@ -112,7 +112,7 @@ LINKS = {
     "LambdaFunctionTimedOut": "scheduledEventId",
     "StartLambdaFunctionFailed": "scheduledEventId",
 }
-"""Event that reports an outcome: the attribute that holds the ID of the event that began it.
+"""The attribute that holds the ID of the event that began a call, by the event of its outcome.
 
 The three that end in ``Failed`` and link to an Initiated event have no such event, and 0 there, if
 the decision itself failed.
@@ -135,7 +135,7 @@ DECISION_FAILURES = {
     "CancelWorkflowExecutionFailed": None,
     "ContinueAsNewWorkflowExecutionFailed": None,
 }
-"""Event of a failed decision: the attribute that holds the key of what it would have begun.
+"""The attribute that holds the key of the call not begun, by the event of the failed decision.
 
 A failed cancel request is missing here: the workflow need not know, as its target has ended then.
 """
@@ -248,8 +248,8 @@ class ReplayedHistory:
     def _reopened(self, recorded: list[RecordedEvent]) -> list[NewEvent]:
         """Take back a turn that did nothing but close the execution, which was refused.
 
-        It is decided again, together with the news that came meanwhile. So code that looks for a
-        last signal before it returns finds one that arrives while it does.
+        It is decided again, together with the events that arrived meanwhile. So code that looks for
+        a last signal before it returns finds one that arrives while it does.
 
         Returns:
             The new events of that turn.
@@ -258,7 +258,9 @@ class ReplayedHistory:
             HistoryError: the turn was taken already; replay the whole history.
         """
         if not self.turns or self.turns[-1].recorded is not recorded:
-            raise HistoryError("the last decision was made without news that came meanwhile")
+            raise HistoryError(
+                "the last decision was made without the events that arrived meanwhile"
+            )
         return self.turns.pop().new_events
 
     def _turn(self, started: Event | None, known: int) -> Turn:
@@ -273,7 +275,7 @@ _CLOSING_FAILED = frozenset(name for name, member in DECISION_FAILURES.items() i
 
 
 def _was_interrupted(event_type: str, attributes: Mapping[str, Any]) -> bool:
-    """Return whether an event says that the execution was not closed because there was news."""
+    """Return whether an event says that new events kept the execution from being closed."""
     return event_type in _CLOSING_FAILED and attributes["cause"] == "UNHANDLED_DECISION"
 
 
@@ -341,6 +343,6 @@ class Signals:
 
     @property
     def unhandled(self) -> list[ArrivedSignal]:
-        """What the next run has to be given: signals and a cancel request that were not handled."""
+        """Return what the next run must receive: signals and a cancel request not handled yet."""
         untaken = [arrival.signal for waiting in self._waiting.values() for arrival in waiting]
         return [*untaken, CANCEL_REQUEST] if self.cancel_pending else untaken

@@ -59,8 +59,8 @@ class Markers:
     def random(self) -> Random:
         """Return the execution's own random number generator.
 
-        It is seeded with the execution's ids. A marker records the seed, because a replay from a
-        file may not know the ids.
+        It is seeded with the execution's IDs. A marker records the seed, because a replay from a
+        file may not know the IDs.
         """
         if self._random is None:
             workflow_id, run_id = self._decider.execution
@@ -75,10 +75,10 @@ class Markers:
                 replay.
 
         Returns:
-            The value that it returned, now or earlier.
+            The value that the function returned, now or earlier.
 
         Raises:
-            TaskFailed: it raised an exception, or its return value cannot be sent.
+            TaskFailed: the function raised an exception, or its return value cannot be sent.
         """
         self._decider.make_room()
         self._side_effects += 1

@@ -1,8 +1,8 @@
 """Executions whose ``run`` is kept suspended between two decisions instead of replayed.
 
-A decision then costs as much as what is new, not as much as the whole history. What is kept only
-saves work: if it is missing or out of date, the execution is replayed from its beginning, and the
-decisions are the same.
+A decision then costs only as much as the new events, not the whole history. A suspended execution
+only saves work: if it is missing or out of date, the execution is replayed from its beginning, and
+the decisions are the same.
 
 ``run`` is an ordinary function that waits in the middle of a call, so a generator or coroutine
 cannot suspend it. A greenlet can, because it has a stack of its own; SQLAlchemy's asyncio support
@@ -77,7 +77,7 @@ class SuspendedExecution:
 
     @property
     def started_event_id(self) -> int:
-        """The id of the DecisionTaskStarted event of the last task that was decided."""
+        """The ID of the DecisionTaskStarted event of the last task that was decided."""
         turn = self._history.open_turn
         return 0 if turn is None else turn.started_event_id
 

@@ -325,7 +325,7 @@ class Outbox:
         return kind in self._limits and self._open[kind] >= self._limits[kind]
 
     def _full(self, size: int) -> bool:
-        # One decision alone is sent however long it is.
+        # A single decision is sent whatever its size.
         return bool(self._decisions) and self._size + size > BATCH_LIMIT
 
 

@@ -65,7 +65,7 @@ def watched(
 
 
 def install() -> None:
-    """Install the audit hook; once in a process, and for good."""
+    """Install the audit hook, once per process: Python cannot remove it."""
     global _installed
     if not _installed:
         _installed = True

@@ -22,10 +22,10 @@ from collections.abc import Set as AbstractSet
 from flowy._determinism.source_names import Meaning
 
 _HARMLESS = (sorted, set, frozenset, len, any, all, sum)
-"""What gives the same, in whatever order its argument comes."""
+"""Functions whose result does not depend on the order of their argument."""
 
 _ORDERED = (list, tuple, iter, enumerate, zip, map, filter, reversed, collections.deque)
-"""What depends on the order of its arguments, or passes it on."""
+"""Functions whose result depends on the order of their arguments."""
 
 _MAKE_SETS = frozenset(
     {"union", "intersection", "difference", "symmetric_difference", "copy", "keys"}
@@ -102,7 +102,7 @@ def _goes_through(node: ast.AST, meaning: Meaning) -> Iterator[ast.expr]:
 
 
 def _leaves_ties(node: ast.Call, meaning: Meaning) -> bool:
-    """Return whether a call sorts by length: what is as long stays in its order."""
+    """Return whether a call sorts by length: items of equal length keep their order."""
     return any(each.arg == "key" and meaning(each.value) is len for each in node.keywords)
 
 

@@ -1,6 +1,6 @@
 """Finds places where code changes state that all executions share.
 
-The state of a module or a class outlives a decision. So code changes it again at each replay, it
+The state of a module or a class outlives a decision. So code changes it again at each replay; it
 differs between workers, and it carries effects of one execution into another. The check looks up
 what is shared: names of the module and attributes of modules and classes which refer to a list, a
 dictionary, a set or another collection of the standard library, or to an iterator.
@@ -36,7 +36,7 @@ _CHANGE_FIRST = (
 """Functions that change their first argument."""
 
 _ADVANCE = (list, tuple, set, frozenset, dict, sum, sorted, min, max, zip, enumerate, any, all)
-"""What goes through an iterator."""
+"""Functions that advance an iterator among their arguments."""
 
 
 def changes(
@@ -120,7 +120,7 @@ def _changed_by_call(node: ast.Call, meaning: Meaning) -> Iterator[ast.expr]:
 
 
 def _is_collection(node: ast.expr, meaning: Meaning) -> bool:
-    """Return whether an expression is a shared collection, or an item of one that is one, too."""
+    """Return whether an expression is a shared collection, or a collection within one."""
     if not isinstance(node, ast.Subscript):
         return type(meaning(node)) in _NESTED
     holder = meaning(node.value)

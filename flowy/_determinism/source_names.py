@@ -18,7 +18,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 Meaning = Callable[[ast.expr], object]
-"""Returns the object that an expression refers to; None if that is unknown or no matter."""
+"""Returns the object that an expression refers to; None if that is unknown or irrelevant."""
 
 
 def function_of(target: Any, owner: type[Any] | None) -> tuple[FunctionType | None, Any]:

@@ -33,13 +33,13 @@ NO_HINTS = Hints((), None, {}, None, None)
 
 
 class Mismatch(ValueError):
-    """A value is not what its hint says.
+    """A value does not match its type hint.
 
     Args:
         problem: what is wrong.
 
     Attributes:
-        path: where in the value that is, such as ``.items[2].price``; empty for the value itself.
+        path: the place in the value, such as ``.items[2].price``; empty for the value itself.
     """
 
     def __init__(self, problem: str) -> None:
@@ -102,7 +102,7 @@ def converter(hint: Any, strict: bool = True) -> Converter | None:
     Returns:
         A function that turns plain JSON into a value of that type, returns a value that already is
         one, and raises an exception otherwise: a `Mismatch`, or whatever constructors and
-        ``__post_init__`` raise, which are code of the author's. None if nothing is to be done.
+        ``__post_init__`` raise, which are code of the author's. None if nothing needs converting.
     """
     try:
         return _cached(hint, strict)
@@ -233,7 +233,7 @@ def _member_hints(cls: type) -> dict[str, Any]:
     """Resolve the hints of a class's members; none if one of them cannot be resolved."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
-    except Exception:  # See `_hints_of`.
+    except Exception:  # See `hints_of`.
         return {}
 
 
@@ -383,7 +383,7 @@ def _union(arms: list[Any], strict: bool) -> Converter | None:
                 problems.append(error)
         if not problems:
             return value
-        # The one that fits best is meant.
+        # Report the member that fits best: its mismatch lies deepest in the value.
         raise max(problems, key=lambda error: len(getattr(error, "path", "")))
 
     return convert

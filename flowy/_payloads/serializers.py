@@ -1,4 +1,4 @@
-"""Serializers: values as text, in JSON or as an object of the author's writes them.
+"""Serializers: values as text, in JSON or in a format of the author's choice.
 
 `to_json` writes values that JSON has no type for. When a value is read, its type hint says which
 type it had (`flowy._payloads.hints`); without a hint, it stays as JSON represents it. A value may
@@ -87,7 +87,7 @@ def to_json(value: Any) -> Any:
         The value that represents it.
 
     Raises:
-        TypeError: there is no such value.
+        TypeError: JSON cannot represent the value.
     """
     for form in JSON_FORMS:
         if isinstance(value, form.of):
@@ -125,7 +125,7 @@ def _escape(found: re.Match[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return a JSON text with everything beyond ASCII escaped, as earlier versions wrote it."""
-    # JSON has such characters within its texts only, so that each can be replaced by itself.
+    # JSON has such characters only within strings, so each can be replaced on its own.
     return _ESCAPED.sub(_escape, text)
 
 

@@ -89,7 +89,7 @@ def ends_task(error: BaseException) -> bool:
     """
     if isinstance(error, Exception | SystemExit):
         return True
-    asyncio = sys.modules.get("asyncio")  # Whoever raises its error has imported it.
+    asyncio = sys.modules.get("asyncio")  # Imported if its error was raised.
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
@@ -149,7 +149,7 @@ def _traceback(error: BaseException) -> str:
         # The author's code was not reached: the message says it all.
         return "".join(traceback.format_exception_only(error))
     if frames is None and not any(map(_is_hidden, traceback.walk_tb(error.__traceback__))):
-        frames = error.__traceback__  # A bug of flowy's.
+        frames = error.__traceback__  # A bug in flowy.
         return "".join(traceback.format_exception(type(error), error, frames))
     told = traceback.TracebackException(type(error), error, frames)
     _leave_out_flowy(told)

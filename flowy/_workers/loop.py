@@ -21,7 +21,7 @@ logger = safe_logger("flowy.workers")
 
 
 _ATTEMPTS = 8
-"""How often a call that must not be lost is made, over about two minutes."""
+"""The number of attempts for a call that must not be lost, over about two minutes."""
 
 
 _SIGNAL_SECONDS = 0.5
@@ -114,7 +114,7 @@ class Worker:
         self._stopping.set()
 
     def loop(self) -> None:
-        """Work on tasks until `stop` is called, ignoring signals.
+        """Work on tasks until `stop` is called, without handling SIGINT or SIGTERM.
 
         While the service throttles, fails or cannot be reached, the pause before the next poll
         grows, up to a minute.
@@ -200,7 +200,7 @@ def run_workers(workers: Sequence[Worker], *, handle_signals: bool = False) -> N
             try:
                 worker.loop()
             except BaseException as error:
-                # One that is no Exception would otherwise end only this thread, without a word.
+                # One that isn't an Exception would otherwise end only this thread, silently.
                 said = error_message(error) or type(error).__name__
                 logger.error("the worker on %s ended: %s", worker.task_list, said)
                 errors.append(error)

@@ -40,7 +40,7 @@ def scan(*sources: str | ModuleType) -> ScanResult:
     """Find the activities and workflows of packages and modules.
 
     A package is searched with all its submodules, which are imported for that. A class counts in
-    every module that has a name for it, also where it was only imported.
+    every module that has a name for it, even one that only imports it.
 
     Args:
         *sources: modules, or their names, such as ``flowy.tutorial``.
@@ -85,7 +85,7 @@ def load_workflow(path: str) -> type[Workflow]:
     if not (module_name and colon and class_name):
         module_name, _, class_name = path.rpartition(".")
         meant = (
-            f"; do you mean {module_name}:{class_name}?"
+            f"; did you mean {module_name}:{class_name}?"
             if module_name and class_name[:1].isupper()
             else ""
         )

@@ -44,7 +44,7 @@ CATEGORIES = (
 
 # Not every format that Pillow reads: an EPS file, for example, is a program for Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
-MAXIMUM_PIXELS = 50_000_000  # Decoded ones, which take four bytes each; for WEBP sixteen.
+MAXIMUM_PIXELS = 50_000_000  # Of a decoded image, at four bytes each, or sixteen for WEBP.
 MAXIMUM_SIZE = 2048
 STRIPS = 8
 COLOR_SIDE = 256
@@ -142,7 +142,7 @@ def colors(image: Image.Image) -> Counter[str]:
 
 
 def predominant(counts: Counter[str]) -> str:
-    """Return the colour with the most pixels, and "white" where there is not a single one.
+    """Return the colour with the most pixels, or "white" if there are no pixels.
 
     Example:
         >>> predominant(Counter(red=3, blue=7))
@@ -162,7 +162,7 @@ def _decoded(path: Path, side: int) -> Image.Image:
             if image.width * image.height > MAXIMUM_PIXELS:
                 raise Image.DecompressionBombError
             image.load()
-            # Pillow keeps what it finds. A broken EXIF block costs the rotation, nothing more.
+            # Pillow keeps what it can read. A broken EXIF block costs the rotation, nothing more.
             with suppress(Exception):
                 image.getexif()
             return image

@@ -285,7 +285,7 @@ def _explored(words: tuple[str, ...], options: ExploreOptions) -> Exploration:
 
 @contextmanager
 def _wrong_input() -> Iterator[None]:
-    """Exit with the status of wrong options for all that is wrong; 1 is that of a failure found."""
+    """Exit with status 2, as for wrong options, if input is wrong; status 1 reports a failure."""
     from flowy._cli import errors_as_messages
 
     try:
@@ -370,7 +370,7 @@ def _seconds(written: str) -> float:
         seconds = float(written)
     except ValueError:
         seconds = -1
-    if not seconds >= 0:  # Nor is it no number, nan.
+    if not seconds >= 0:  # This refuses nan as well.
         raise click.UsageError(
             f"--ends-within takes a number of seconds or derived, not {written!r}."
         )

@@ -16,7 +16,7 @@ Examples:
   flowy-sim history --endpoint-url http://127.0.0.1:4567 --domain shop
   flowy-sim verify histories"""
 
-#: Those of `flowy.executions.STATUSES`, which is slow to import, and all closed ones together.
+#: `flowy.executions.STATUSES`, which is slow to import, and CLOSED for all of them but OPEN.
 _STATUSES = (
     "OPEN",
     "CLOSED",

@@ -220,7 +220,7 @@ def service_at(endpoint_url: str, region: str | None, domain: str) -> SwfService
     Placeholders are used if no credentials or no region are configured.
 
     Raises:
-        click.ClickException: that isn't a URL.
+        click.ClickException: it isn't a URL.
     """
     import boto3
     from botocore.config import Config

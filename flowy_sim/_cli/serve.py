@@ -293,7 +293,7 @@ def serve(
         _run(server, url_of(listener), host, command, settings)
     except FileRefusedError as error:
         raise click.ClickException(str(error)) from error
-    # Also if the server has never started.
+    # Even if the server never started.
     finally:
         listener.close()
 
@@ -369,7 +369,7 @@ def _settings(
 def _check_access(
     control_token: str | None, hosts: tuple[str, ...], origins: tuple[str, ...]
 ) -> None:
-    """Refuse options that would let in no one, or not those who were meant."""
+    """Refuse options that would let in no client, or other clients than intended."""
     if not control_token and _source("control_token") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--control-token is empty; give a token, or leave the option out.")
     if "" in hosts:

@@ -80,7 +80,7 @@ def listener_at(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address that the command line gives.
 
     Raises:
-        click.ClickException: it cannot.
+        click.ClickException: it is impossible to listen there.
     """
     from flowy_sim._server.server import listen
 

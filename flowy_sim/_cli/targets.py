@@ -129,7 +129,7 @@ def polling_code(path: str) -> Any:
     """Return the decider or worker that a path ``module:name`` names.
 
     Raises:
-        click.ClickException: there is none.
+        click.ClickException: the path names no such code.
     """
     code = found_at(path)
     if not callable(code):
@@ -194,7 +194,7 @@ class _MissingModule(click.ClickException):
 
 @contextmanager
 def _imports(name: str) -> Iterator[None]:
-    """Turn an error of an import into a message, after the place if the module is wrong."""
+    """Turn an error of an import into a message; if code raised it, show where first."""
     try:
         yield
     except ConfigurationError as error:

@@ -85,7 +85,7 @@ def workflow_target(path: str) -> TestedCode:
     """Return the workflow that a path ``module:Class`` names.
 
     Raises:
-        click.ClickException: there is none.
+        click.ClickException: the path names no workflow.
     """
     from flowy._workers.registration import load_workflow
     from flowy.errors import ConfigurationError
@@ -106,7 +106,7 @@ def decider_target(path: str, freeze: bool = False) -> TestedCode:
         freeze: whether it sees the simulated time.
 
     Raises:
-        click.ClickException: there is none.
+        click.ClickException: the path names no such code.
     """
     from flowy_sim._cli.targets import polling_code
     from flowy_sim.testing._test_writer import TestedCode

@@ -27,13 +27,13 @@ from flowy_sim._simulation.waiters import ADOPTED_BY
 
 _ENDPOINT = "AWS_ENDPOINT_URL_SWF"
 _NOWHERE = "http://other-processes-need-swf-endpoint.invalid"
-"""Where other processes call that the code has started; its name says what to do."""
+"""The endpoint that processes started by the code call; its name says what to do."""
 
 _LOOK = 0.5
-"""Real seconds between two looks whether the runner of a thread has ended."""
+"""Real seconds between two checks whether the runner of a thread has ended."""
 
 _LOOKS = 20
-"""The number of looks after which a thread no longer waits for its runner, and is ended."""
+"""The number of checks after which a thread no longer waits for its runner, and is ended."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -125,7 +125,7 @@ class _MockOfSwf(AbstractContextManager[Simulation]):
         return mocked
 
     def _mock(self, function: Any) -> Any:
-        # A call of a coroutine or a generator runs none of its code yet.
+        # Calling a coroutine function or a generator function runs none of its code yet.
         if inspect.isasyncgenfunction(function):
 
             @wraps(function)
@@ -284,7 +284,7 @@ class _Mocks:
     def _wait_for_turn(self) -> None:
         """Wait while the runner whose poll loop has started the current thread is not active.
 
-        That is so between its start of an execution and the run of that, for example.
+        A runner is not active between starting an execution and running it, for example.
         """
         owner = ADOPTED_BY.get(threading.current_thread())
         if owner is None or not owner.has_runner:

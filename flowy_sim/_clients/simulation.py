@@ -246,7 +246,7 @@ class Simulation:
             found = self.host.engines.of(region or self.region).domains.get(domain)
             if found is None:
                 return set()
-            # Without the full names of the lists: a test runner asks before each turn.
+            # Does not build the full names of the lists: a test runner asks before each turn.
             lists = (DECISION_POLL, found.decision_lists), (ACTIVITY_POLL, found.activity_lists)
             return {(poll, name) for poll, waiting in lists for name in waiting.names()}
 
@@ -301,7 +301,7 @@ class Simulation:
 
 
 _LIMITS = Limits()
-"""Those of a simulation that is given none: they never change."""
+"""The limits of all simulations that are given none; limits never change."""
 
 
 def _check(name: str, given: object, fits: bool, wanted: str) -> None:

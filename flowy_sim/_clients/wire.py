@@ -183,7 +183,7 @@ def _response(status: int, body: bytes, request_id: str, headers: Mapping[str, s
         "Content-Type": MODERN_CONTENT_TYPE if modern else LEGACY_CONTENT_TYPE,
         "Content-Length": str(len(body)),
     }
-    # As `Response(…)`, in half the time.
+    # Like `Response(…)`, in half the time.
     response: Response = tuple.__new__(Response, (status, sent, body))
     return response
 

@@ -77,7 +77,7 @@ class Access:
             raise LoginNeededError
         if opened not in ("", account):
             raise ForbiddenError(
-                f"The key belongs to account {opened}, and the page is about account {account}; "
+                f"The key belongs to account {opened}, but the page shows account {account}; "
                 "use a key of that account, or the token of --control-token."
             )
 
@@ -93,8 +93,8 @@ class Access:
         session = self.session(request)
         if not session or not self._actions.is_valid(session, headers):
             raise ForbiddenError(
-                "The action does not come from a page of this server, or from one that was opened "
-                "before the server restarted; load the page again."
+                "The action was not sent by a page of this server, or the server has restarted "
+                "since the page was opened; reload the page."
             )
 
     def log_in(self, token: str, key: str, secret: str) -> str:
@@ -111,15 +111,13 @@ class Access:
         settings = self._settings
         if token:
             if not settings.control_token or not _equal(token, settings.control_token):
-                raise ForbiddenError(
-                    "The token is wrong; enter the one that the server started with."
-                )
+                raise ForbiddenError("The token is wrong; enter the server's control token.")
             opened = ""
         else:
             expected = settings.secrets.get(key)
             if expected is None or not _equal(secret, expected):
                 raise ForbiddenError(
-                    "Access key ID or secret is wrong; enter one from the server's --keys."
+                    "The access key ID or its secret is wrong; enter one of the server's keys."
                 )
             opened = settings.accounts.get(key, settings.account)
         session = secrets.token_urlsafe(32)

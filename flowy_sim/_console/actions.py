@@ -115,7 +115,7 @@ CALLS: dict[str, tuple[Callable[[Source, Fields], Awaitable[ActionCall]], str]] 
     "cancel": (_cancel, "The execution was asked to cancel itself."),
     "terminate": (_terminate, "The execution was terminated."),
     "complete": (_complete, "The activity was completed."),
-    "fail": (_fail, "The activity was failed."),
+    "fail": (_fail, "The activity was marked as failed."),
 }
 """The actions that are calls, and what has happened after them."""
 
@@ -142,7 +142,7 @@ async def act(visit: Visit, name: str, fields: Fields) -> Done:
     """
     source = visit.source
     if not source.can_act:
-        raise SourceError("This console only shows; it changes nothing.")
+        raise SourceError("This console is read-only.")
     if name in MOVES:
         return Done(await source.move(name, seconds_of(fields) if name == "advance" else 0))
     build, sentence = _known(name)

@@ -168,7 +168,7 @@ class Console:
 
         Args:
             respond: returns the response.
-            depth: as of `_page`.
+            depth: see `_page`.
         """
 
         async def answer(request: Request) -> Response:
@@ -383,8 +383,8 @@ def console(
         simulations: what it shows.
         settings: how the server is set up.
         can_act: whether pages may change something.
-        packages: as of `Console`.
-        make_test: as of `Console`.
+        packages: see `Console`.
+        make_test: see `Console`.
     """
     sources = ServedSources(simulations, settings.account, can_act)
     return Console(sources, settings, Streams(simulations), packages, make_test)

@@ -48,9 +48,9 @@ _TYPE_PAGES = 5
 """The number of pages of workflow types that are listed."""
 
 UNKNOWN = (
-    "Amazon SWF does not tell which task lists exist, which clients poll them, which worker has a "
-    "task, and what its last heartbeat said. Pages show the task lists of the histories that were "
-    "opened here.",
+    "Amazon SWF does not report which task lists exist, which clients poll them, which worker has "
+    "a task, or what its last heartbeat said. Pages show only the task lists of the histories that "
+    "were opened in this console.",
     "A search finds workflow IDs only. Amazon SWF takes one filter at a time, so pages may be "
     "short if you set several. Closed executions are not counted: each count would take a request.",
 )
@@ -201,7 +201,7 @@ class AwsSource:
             # Copied, because the page may be asked for again, by the same link.
             lists = _Lists({k: list(v) for k, v in ended.rows.items()}, dict(ended.tokens))
         else:
-            raise SourceError("Where this page begins is no longer known; begin with the newest.")
+            raise SourceError("The start of this page is no longer known; start from the newest.")
         rows: list[ExecutionRow] = []
         while len(rows) < PAGE:
             for operation, token in lists.tokens.items():
@@ -301,15 +301,15 @@ class AwsSource:
 
     async def task_token(self, workflow_id: str, run_id: str, activity_id: str) -> str:
         """Refuse."""
-        raise SourceError("This console only shows.")
+        raise SourceError("This console is read-only.")
 
     async def move(self, how: str, seconds: float) -> str:
         """Refuse."""
-        raise SourceError("This console only shows.")
+        raise SourceError("This console is read-only.")
 
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Refuse."""
-        raise SourceError("This console only shows.")
+        raise SourceError("This console is read-only.")
 
     async def _ask(self, operation: str, keep: float = 0.0, /, **request: Any) -> dict[str, Any]:
         return await self._requests.ask(

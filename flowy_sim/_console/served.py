@@ -50,7 +50,7 @@ _SLICE = 500
 """The number of executions or events that are read before calls are answered again."""
 _EXAMINED = 20_000
 """The number of executions that a search for a text examines for one page."""
-_FILE = "A file does not say which workers poll."
+_FILE = "A file does not record which workers poll."
 _COUNTED = 2_000
 """The number of executions that may be counted one by one."""
 
@@ -326,7 +326,7 @@ def _waits(execution: WorkflowExecution) -> Iterator[str]:
 
 
 def _some(kind: str, opened: Mapping[Any, Any], name: Callable[[Any], str]) -> Iterator[str]:
-    """Yield the name of the first of the things that are open, and how many more there are."""
+    """Yield the first open item by its name, with the number of the others."""
     if opened:
         more = f" and {len(opened) - 1:,} more" if len(opened) > 1 else ""
         yield f"{kind} {name(next(iter(opened)))}{more}"

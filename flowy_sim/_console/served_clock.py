@@ -76,7 +76,7 @@ async def _jump(simulation: ServedSimulation, seconds: float) -> str:
 
 
 async def _run(simulation: ServedSimulation, seconds: float) -> str:
-    """Let time pass until nothing moves, even on a paused clock."""
+    """Let time pass until nothing more happens, even on a paused clock."""
     mode = simulation.clock.mode
     if mode == PAUSED:
         simulation.set_mode(VIRTUAL)
@@ -86,8 +86,8 @@ async def _run(simulation: ServedSimulation, seconds: float) -> str:
         if mode == PAUSED:
             simulation.set_mode(PAUSED)
     if outcome["still"]:
-        return "Nothing moves any more."
-    return f"After {_RUN_SECONDS} real seconds, something still moves."
+        return "Nothing more happens by itself."
+    return f"Stopped after {_RUN_SECONDS} real seconds; more is still happening."
 
 
 async def _pause(simulation: ServedSimulation, seconds: float) -> str:

@@ -157,7 +157,7 @@ class PollerRow(NamedTuple):
     """Clients of one name that poll a task list.
 
     Attributes:
-        name: what they call themselves, and where they are.
+        name: their identity, and their address.
         connections: the number of connections on which they poll.
         waiting: the number of their polls of the list that wait.
         silent: for how many real seconds they have made no call; 0 while a poll waits.
@@ -196,7 +196,7 @@ class TaskListRow:
         backlog: the number of tasks that wait.
         oldest: since when the one has waited that has waited longest, in milliseconds since 1970;
             None if none waits.
-        pollers: who polls it; None if that is unknown.
+        pollers: the clients that poll it; None if they are unknown.
         held: the tasks of it that were handed out, at most `PAGE`.
         held_count: their number.
     """
@@ -252,14 +252,14 @@ class Recorded(NamedTuple):
 class Source(Protocol):
     """Executions of one domain, and what is around them.
 
-    Simulations answer everything at once. Amazon SWF answers only its own operations, each as a
-    request that counts.
+    Simulations answer everything at once. Amazon SWF answers only its own operations, and each
+    request counts against the account's rates.
 
     Attributes:
         place: what it is about, with nothing left empty but what does not exist.
         unnamed: what to call a simulation without a name.
         can_act: whether it accepts calls that change something.
-        is_costly: whether each question takes a request that counts.
+        is_costly: whether each answer takes such a request.
         unknown: sentences about what cannot be known here.
         endpoint: the URL that SWF clients call, or empty for Amazon SWF itself; None if it is the
             URL of the page.

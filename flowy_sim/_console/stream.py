@@ -1,9 +1,9 @@
 """The stream of changes that open pages follow, as server-sent events.
 
-The stream says what has changed: which executions, and how many events they have now. Pages fetch
-the rest. It concerns everything that a browser may see, because a browser opens one stream for all
-of its pages: with six open, it would send no further request. Changes are collected for a moment,
-and nothing is watched while no stream is open.
+The stream reports what has changed: which executions, and how many events they have now. Pages
+fetch the rest. It concerns everything that a browser may see, because a browser opens one stream
+for all of its pages: with six open, it would send no further request. Changes are collected for a
+moment, and nothing is watched while no stream is open.
 
 A message has an ID. A browser that reconnects sends the last one it has, and learns whether it has
 missed anything.
@@ -145,7 +145,7 @@ class Streams:
         return found
 
     def _forget(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         self._seen.clear()
         self._polls.clear()
         for simulation in self._simulations:

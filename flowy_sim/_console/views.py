@@ -46,7 +46,7 @@ def filter_of(query: dict[str, str]) -> Filter:
         raise SourceError(f"status={status!r} is not a status; use one of {', '.join(STATUSES)}.")
     before = query.get("before", "")
     if before and not before.isdecimal():
-        raise SourceError(f"before={before!r} is not the end of a page; follow the links of pages.")
+        raise SourceError(f"before={before!r} is not the end of a page; follow a link to a page.")
     return Filter(
         status=status,
         type_name=query.get("type_name", ""),
@@ -233,8 +233,8 @@ async def execution_test(
     row, recorded = await _asked_for(visit)
     if row.status == OPEN:
         raise SourceError(
-            "The execution is still open, so a test cannot tell how it has to end; make the test "
-            "when it is closed."
+            "The execution is still open, so a test cannot know how it should end; make the test "
+            "once it is closed."
         )
     words = re.sub(r"\W+", "_", row.workflow_id, flags=re.ASCII)[:_NAME].strip("_").lower()
     name = f"test_{words or 'run'}"
@@ -267,7 +267,7 @@ async def _job(visit: Visit, row: ExecutionRow, inspection: Inspection) -> Job:
     )
 
 
-# The page of task lists: what waits, for how long, who polls, and who holds what
+# The page of task lists: tasks that wait, workers that poll, and the tasks that they hold
 
 
 _COPIED = 10

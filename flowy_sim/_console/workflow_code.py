@@ -55,7 +55,7 @@ class Inspection(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What was found up to the last event then, and when code may run on newer ones."""
+    """What was found up to the last known event, and when code may run on newer ones."""
 
     last: tuple[Any, ...]
     found: Inspection
@@ -150,7 +150,7 @@ def _inspected(
     except (Exception, SystemExit) as error:
         words = str(error) if isinstance(error, FlowyError) else f"{type(error).__name__}: {error}"
         return Inspection(
-            problem=f"The code of {named} does not tell which signals it awaits: {words}"
+            problem=f"The code of {named} does not show which signals it awaits: {words}"
         )
 
 

@@ -48,7 +48,7 @@ def start_execution(execution: WorkflowExecution, event: Event, event_id: int) -
 def close_execution(execution: WorkflowExecution, event: Event, event_id: int) -> None:
     """List the execution as closed, with nothing open.
 
-    What was open gets no event, and remains counted as it was, as recorded.
+    Items that are still open get no event, and stay in the open counts, as recorded.
     """
     name = event[TYPE]
     execution.state = step(EXECUTION, execution.state, name)
@@ -75,12 +75,12 @@ def request_cancel(execution: WorkflowExecution, event: Event, event_id: int) ->
 
 
 def schedule_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
-    """Open the decision task that waits, or is held back."""
+    """Open a decision task, which waits or is held back."""
     execution.decision_task = DecisionTask(execution, event_id, event)
 
 
 def start_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
-    """Make the decision task that waits the one that runs."""
+    """Turn the waiting decision task into the running one."""
     task = execution.decision_task
     assert task is not None
     task.move(event[TYPE])
@@ -90,7 +90,7 @@ def start_decision_task(execution: WorkflowExecution, event: Event, event_id: in
 
 
 def complete_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
-    """Close the decision task that runs, and keep what the decider sent besides its decisions."""
+    """Close the running decision task, and keep what the decider sent besides its decisions."""
     task = execution.running_decision_task
     assert task is not None
     task.move(event[TYPE])
@@ -106,10 +106,10 @@ def complete_decision_task(execution: WorkflowExecution, event: Event, event_id:
 
 
 def time_out_decision_task(execution: WorkflowExecution, event: Event, event_id: int) -> None:
-    """Close the decision task that runs, or waits.
+    """Close the running decision task, or the waiting one if the task was never started.
 
-    If it could only wait for a limited time, further tasks no longer go to its list, as
-    documented.
+    If it waited on a list that the decider had chosen with a limited time to wait there, later
+    tasks go to the original list again, as documented.
     """
     if member(event, "startedEventId"):
         task, execution.running_decision_task = execution.running_decision_task, None

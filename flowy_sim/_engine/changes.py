@@ -55,8 +55,8 @@ class ChangeLog:
 
     Attributes:
         count: grows with every change, so a call that leaves it unchanged has changed nothing.
-        watched: the executions that have changed since someone who watches has emptied it; None
-            while no caller does.
+        watched: the executions that have changed since a watcher last emptied it; None while there
+            is no watcher.
         only_counts: whether changes are only counted.
     """
 
@@ -67,7 +67,7 @@ class ChangeLog:
         self._begin()
 
     def only_count(self) -> None:
-        """Note changes no more, and forget those that were: nothing will drain them."""
+        """Only count changes from now on, and forget those noted: nothing will drain them."""
         if not self.only_counts:
             self.only_counts = True
             self._begin()

@@ -22,7 +22,7 @@ OPERATION = "PollForDecisionTask"
 
 
 def trigger(execution: WorkflowExecution, event_type: str, **attributes: Any) -> None:
-    """Write an event that a decider needs to know, and schedule a decision task for it."""
+    """Write an event that a decider needs to know about, and schedule a decision task."""
     execution.append(event_type, **attributes)
     schedule(execution)
 
@@ -32,7 +32,7 @@ def schedule(execution: WorkflowExecution) -> None:
     if execution.decision_task is not None:
         return
     engine = execution.engine
-    # As stored: most events share the list with the first one of their execution.
+    # The tuple as stored: most events share it with the first event of their execution.
     task_list, patience = execution.started("taskList"), NO_TIMEOUT
     if execution.task_list_override is not None:
         name, patience = execution.task_list_override

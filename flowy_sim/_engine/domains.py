@@ -99,7 +99,7 @@ class Domain:
 
 
 def request_to_register(name: str) -> dict[str, Any]:
-    """Return a request to register a domain that nothing but its name is known of."""
+    """Return a request to register a domain of which only the name is known."""
     return {"name": name, "workflowExecutionRetentionPeriodInDays": "90"}
 
 

@@ -137,7 +137,7 @@ class WorkflowExecution:
     @property
     def started_at(self) -> int:
         """When it started, in milliseconds."""
-        # As `time`, without its call, and those below as `started`: all that is listed is asked.
+        # Without a call of `time`, and of `started` below: lists read these for every execution.
         started_at: int = self._events[0][TIME]
         return started_at
 
@@ -164,7 +164,7 @@ class WorkflowExecution:
 
     def member(self, event_id: int, name: str) -> Any:
         """Return a member of an event, as stored: structures are tuples, None is absent."""
-        # As `flowy_sim._engine.model.member`, without its call: this is the hottest path.
+        # The body of `flowy_sim._engine.model.member`, without the call: this is the hottest path.
         event = self._events[event_id - 1]
         return event[event_types()[event[TYPE]].position[name]]
 

@@ -21,7 +21,7 @@ logger = logging.getLogger("flowy_sim.lambda_functions")
 #: How long a function may take, in seconds, unless the decision says otherwise, as documented.
 DEFAULT_TIMEOUT = 900
 
-#: The reason of the failure of a call if there is no such function.
+#: The reason of the failure if there is no function of that name.
 NOT_FOUND = "ResourceNotFoundException"
 #: The reason if it raises an error, as recorded.
 UNHANDLED = "UnhandledError"

@@ -95,7 +95,7 @@ LAMBDA_FUNCTION: Table = {
 }
 
 
-#: All of them.
+#: All life cycles.
 TABLES = (EXECUTION, DECISION_TASK, ACTIVITY_TASK, TIMER, CHILD, LAMBDA_FUNCTION)
 
 

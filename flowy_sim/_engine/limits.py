@@ -34,7 +34,7 @@ class Limits:
             ``NONE`` or ``0``; 0 to forget them at once, as the API reference documents.
         payload: characters of an input, a result, details, a control or an execution context.
         throttling: whether calls and decisions are limited to the service's rates.
-        rates: the percentage of these rates that is allowed then.
+        rates: the percentage of these rates that is allowed if `throttling` is set.
 
     Raises:
         ValueError: a limit is not a whole number, or too low.

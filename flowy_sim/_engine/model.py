@@ -74,7 +74,7 @@ MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 
-#: From here on a floating-point number of seconds might not be exact to the millisecond: 2109.
+#: From this instant on, in 2109, a float of seconds may not be exact to the millisecond.
 _NOT_EXACT = 1 << 42
 
 # While time is frozen in a test, `datetime` is another class, whose instances must not be kept.
@@ -89,7 +89,7 @@ def instant(milliseconds: int) -> datetime:
     is shown as the last or first one that a datetime can hold.
     """
     # Histories repeat few instants, and a datetime takes as long as the rest of an event.
-    if 0 <= milliseconds < _NOT_EXACT:  # Three times as fast.
+    if 0 <= milliseconds < _NOT_EXACT:  # Three times as fast as the sum below.
         return _from_timestamp(milliseconds / 1000, UTC)
     return EPOCH + min(max(milliseconds, _EARLIEST), LATEST) * MILLISECOND
 
@@ -143,7 +143,7 @@ class EventType:
             attributes: the members by name, structures as dicts, as a request carries them, or
                 as they are stored.
         """
-        # A dict keeps its order when it is updated: faster than to look up each member.
+        # Updating a dict keeps its order, and is faster than looking up each member.
         values: dict[str, Any] = {**self._nothing, **attributes}
         if len(values) > self._count:
             raise LookupError(f"{self.name} has no {[*values][len(self.members)]}")
@@ -169,7 +169,7 @@ class EventType:
 
     def thaw(self, event: Event, event_id: int) -> dict[str, Any]:
         """Return the event as the service sends it, keys in alphabetical order, all of it fresh."""
-        # As `attributes`, without its call: replies hold many events.
+        # The body of `attributes`, without the call: replies hold many events.
         attributes = {
             member: value if thaw is None else thaw(value)
             for member, position, thaw in self._members
@@ -211,7 +211,7 @@ def event_types() -> dict[str, EventType]:
 
 
 def _freezer(shape: Any) -> Callable[[Any], Any] | None:
-    """Return a function that makes a request's value immutable; None where it is already.
+    """Return a function that makes a request's value immutable; None if it already is.
 
     All members of the structures inside an event are required ones.
     """

@@ -37,8 +37,8 @@ class Listener(Protocol):
 class TimerQueue:
     """A queue of effects; scheduling and canceling take logarithmic time.
 
-    The effects of each group are in a heap of their own, and so are all others, so the next instant
-    of a group is as cheap to tell as that of all. A canceled effect leaves its heap only when the
+    Each group has a heap of its own, and all other effects share one, so the next instant of a
+    group is found as fast as that of all. A canceled effect leaves its heap only when the
     canceled ones there outnumber all that are alive, so memory is bounded by what is alive.
 
     Args:
@@ -47,7 +47,7 @@ class TimerQueue:
 
     Attributes:
         listener: receives what is scheduled, canceled and taken; None for none.
-        none_before: an instant before which nothing is due, which costs nothing to tell.
+        none_before: an instant before which nothing is due: a lower bound that is free to read.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TimerQueue:
         self._heap_of = {kind: heap for group, heap in self._heaps.items() for kind in group}
         self._alive: dict[int, Effect] = {}
         self._next_key = 1
-        # Those of the instant that is being worked on, in the order in which they were set.
+        # The effects of the instant that is being worked on, in the order in which they were set.
         self._ready: OrderedDict[int, Effect] = OrderedDict()
         self._ready_at = 0
 
@@ -74,7 +74,7 @@ class TimerQueue:
         """Schedule an effect at an instant in milliseconds; return the key that cancels it."""
         key = self._next_key
         self._next_key = key + 1
-        # As `Effect(kind, arguments)`, in half the time.
+        # Like `Effect(kind, arguments)`, in half the time.
         self._alive[key] = effect = tuple.__new__(Effect, (kind, arguments))
         heapq.heappush(self._heap_of.get(kind, self._others), (at, key))
         if at < self.none_before:  # noqa: PLR1730 - `min` takes three times as long.
@@ -94,7 +94,7 @@ class TimerQueue:
                 heap[:] = [entry for entry in heap if entry[1] in self._alive]
                 heapq.heapify(heap)
             elif heap[0][1] == key:
-                # Those at the top go at once, so that the next instant is always cheap to tell.
+                # Canceled ones at the top go at once, so that the next instant is found fast.
                 self._next_of(heap)
         if self.listener is not None and effect is not None:
             self.listener.effect_over(key, effect)
@@ -124,7 +124,7 @@ class TimerQueue:
             return self._ready_at
         earliest = None
         for heap in self._all_heaps:
-            # As `_next_of`, without its call: each call to the service asks several times.
+            # The body of `_next_of`, without the call: each call to the service asks several times.
             while heap and heap[0][1] not in self._alive:
                 heapq.heappop(heap)
             if heap and (earliest is None or heap[0][0] < earliest):
@@ -195,7 +195,7 @@ ACTIVITY = "activity task"
 
 
 class Waiting(Protocol):
-    """What a task list needs to know of a task; see `flowy_sim._engine.life_cycles.Task`."""
+    """What a task list needs to know about a task; see `flowy_sim._engine.life_cycles.Task`."""
 
     task_list: str
     priority: int
@@ -248,7 +248,7 @@ class TaskLists(Generic[Task]):
         task.waiting_key = key = self._next_key
         self._next_key = key + 1
         name, priority = task.task_list, task.priority
-        # As `ListName(…)`, in half the time.
+        # Like `ListName(…)`, in half the time.
         arrived: ListName = tuple.__new__(ListName, (self._kind, self._domain, name))
         self._arrivals[arrived] = None
         by_priority = self._lists.get(name)

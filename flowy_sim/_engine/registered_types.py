@@ -277,7 +277,7 @@ class RegisteredTypes:
         del self._order[bisect_left(self._order, key)]
 
     def deprecate_all(self, now: int) -> list[TypeKey]:
-        """Deprecate every type, as deprecating its domain does; return those that were not."""
+        """Deprecate every type, because the domain is; return those that this has deprecated."""
         found = [each for each in self._types.values() if each.deprecated_at is None]
         for registered in found:
             registered.deprecated_at = now

@@ -64,7 +64,7 @@ class Tokens:
 
     def run_id(self) -> str:
         """Return a new run ID of 46 characters."""
-        # As `randbytes` and `b64encode` do it, without their calls.
+        # What `randbytes` and `b64encode` do, without calling them.
         number = self._random.getrandbits(256).to_bytes(32, "little")
         return self._prefix + binascii.b2a_base64(number, newline=False).decode()
 

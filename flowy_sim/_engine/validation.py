@@ -133,7 +133,7 @@ def _compiled(operation: str) -> tuple[Check, Rule | None]:
 
 @cache
 def _compiled_exactly(operation: str) -> tuple[Check, Rule | None]:
-    """Return the same for requests of which nothing has to be converted or left out."""
+    """Return the exact check of an operation's request, and its rule as `_compiled` does."""
     return structure_check(input_shape(operation), exact=True), RULES.get(operation)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowy_sim._engine.engine import Engine
     from flowy_sim._engine.limits import Limits
 
-#: What executions have in common: ("status", status), ("type", name, version) or ("tag", tag).
+#: A label that executions share: ("status", status), ("type", name, version) or ("tag", tag).
 Label = tuple[str, ...]
 
 OPEN: Label = ("status", "OPEN")
@@ -36,7 +36,7 @@ _last = itemgetter(-1)
 
 
 class Visible(Protocol):
-    """What the lists need to know of an execution.
+    """What the lists need to know about an execution.
 
     Attributes:
         number: counts a domain's executions in the order of their start.
@@ -81,7 +81,8 @@ def by_close(execution: Visible) -> int:
     return execution.closed_at << _COUNT_BITS | execution.close_number  # type: ignore[operator]
 
 
-#: Executions that may start or close before they are listed; nothing that asks waits for more.
+#: The number of changed executions after which they are listed even if no client asks, so that a
+#: query never has to list more.
 _MOST_UNLISTED = 1_000
 
 
@@ -154,7 +155,7 @@ class SortedKeys:
             yield from reversed(block) if descending else block
 
     def count(self, low: int, high: int) -> int:
-        """Return the number of numbers from `low` up to but without `high`."""
+        """Return how many numbers there are from `low` up to but without `high`."""
         if low >= high:
             return 0
         first, start = self._find(low)
@@ -231,7 +232,7 @@ class Visibility:
     """The executions of one domain: open ones, and closed ones that are still retained.
 
     Args:
-        limits: the greatest page and the greatest count.
+        limits: the maximum page size and the maximum count.
         open_executions: the open ones, by workflow ID.
     """
 
@@ -244,7 +245,7 @@ class Visibility:
         # Runs of one workflow ID never overlap: they close in the order in which they start.
         self._closed_runs: dict[str, list[Visible]] = {}
         self._versions: dict[str, dict[str, None]] = {}
-        # Those that are not yet where they belong, and whether they are listed as open.
+        # Executions that `_list` has yet to put in order, and whether they are listed as open.
         self._unlisted: dict[Visible, bool] = {}
 
     @property
@@ -265,9 +266,9 @@ class Visibility:
             self._list()
 
     def _list(self) -> None:
-        """Put executions where they belong that have started or closed since this was last called.
+        """Put executions in order that have started or closed since this was last called.
 
-        Many of them start and close again before anything asks for them.
+        Doing so late saves work: many executions start and close before anything asks for them.
         """
         opened: dict[int, Visible] = {}
         keys: dict[Label, list[int]] = {}
@@ -359,7 +360,7 @@ class Visibility:
         return [*self._open_runs(workflow_id), *self._closed_runs.get(workflow_id, ())[::-1]]
 
     def versions_of(self, name: str) -> list[str]:
-        """Return the versions of which executions of a workflow type were started."""
+        """Return the versions of a workflow type in which executions were started."""
         self._list()
         return list(self._versions.get(name, ()))
 
@@ -429,7 +430,7 @@ class Visibility:
         return [] if found is None else [found]
 
     def _sought(self, request: dict[str, Any], closed: bool) -> list[Label]:
-        """Return labels: each execution asked for has exactly one of them, and no other has any."""
+        """Return labels: each execution asked for has exactly one, and all others have none."""
         if "typeFilter" in request:
             name, version = request["typeFilter"]["name"], request["typeFilter"].get("version")
             versions = self._versions.get(name, {}) if version is None else (version,)

@@ -36,7 +36,7 @@ def files(*paths: Path) -> Iterator[tuple[str, Path]]:
     """Yield the name and path of each file, and of the JSON files in folders at any depth.
 
     Pipes, sockets and devices in folders are left out, because reading them may never end. A
-    folder that cannot be listed is yielded itself, so that whoever reads it learns of it.
+    folder that cannot be listed is yielded itself, so that reading it raises the error.
     """
     for path in paths:
         if path.is_dir():
@@ -86,7 +86,7 @@ def _documents(text: str) -> Iterator[Any]:
 
 
 class History(list[Event]):
-    """The events of an execution, oldest first, as GetWorkflowExecutionHistory gives them.
+    """The events of an execution, oldest first, as GetWorkflowExecutionHistory returns them.
 
     Example:
         ``run.history.find("ActivityTaskFailed").attributes()[0]["reason"]``
@@ -100,7 +100,7 @@ class History(list[Event]):
             **attributes: values of attributes, such as ``activityId="resize-1"``.
 
         Raises:
-            ConfigurationError: an event type does not exist, or has no such attribute.
+            ConfigurationError: an event type does not exist or does not have the attribute.
         """
         __tracebackhide__ = True
         for name in types:
@@ -137,7 +137,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class Written(NamedTuple):
-    """When an event was written: it is compared with events of other histories, too.
+    """When an event was written; can be compared with that of events in other histories.
 
     Attributes:
         instant: the time of the event.
@@ -154,18 +154,20 @@ class Written(NamedTuple):
 class RecordedCall:
     """A call of an activity, a child workflow or a Lambda function, and its outcome.
 
-    Each attempt at an activity is a call of its own.
+    Each attempt at an activity is a separate call.
 
     Attributes:
         kind: ``activity``, ``child`` or ``lambda``.
-        name, version: the type that was called; the version of a Lambda function is empty.
-        id: the ID in the history, such as ``resize-1``; the workflow ID of a child.
-        args, kwargs: the arguments. Input that flowy did not write is one argument, as text.
+        name, version: the name and version of the type that was called; the version of a Lambda
+            function is empty.
+        id: the ID of the call in the history, such as ``resize-1``; for a child workflow, its
+            workflow ID.
+        args, kwargs: the arguments. Input that flowy did not encode is a single argument, as text.
         outcome: ``completed``, ``failed``, ``timed out``, ``canceled``, ``terminated`` or
             ``open``.
-        result: what was returned; None if the call did not complete.
-        reason: why it failed, or which time-out passed; otherwise empty.
-        details: details of the reason.
+        result: what the call returned; None if it did not complete.
+        reason: why the call failed, or which of its time-outs passed; otherwise empty.
+        details: the details of the reason.
         scheduled, started, ended: seconds since the start of the execution; None if the call has
             not started or not ended.
     """
@@ -195,16 +197,16 @@ class RecordedCall:
 
     @property
     def seconds(self) -> float | None:
-        """The time from its start to its end; None if it has not started or not ended."""
+        """The seconds from the call's start to its end; None if it has not started or not ended."""
         if self.started is None or self.ended is None:
             return None
         return self.ended - self.started
 
     def overlaps(self, other: RecordedCall) -> bool:
-        """Return whether both ran at the same time, in the same execution or in two.
+        """Return whether two calls ran at the same time, in the same execution or in two.
 
-        If one ends at the instant at which the other starts, the order decides in which the
-        simulation has written the two events.
+        If one call ends at the instant at which the other starts, the order in which the
+        simulation wrote the two events decides.
         """
         if self._started is None or other._started is None:
             return False

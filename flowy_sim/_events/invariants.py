@@ -28,7 +28,7 @@ from flowy_sim._events.rules import HistoryState, Violation, check_history
 
 __all__ = ["Violation", "check", "check_execution"]
 
-#: The limit of each count of open things.
+#: The limit of each of the open counts.
 _LIMITS = {
     "openActivityTasks": "open_activities",
     "openChildWorkflowExecutions": "open_children",
@@ -120,7 +120,7 @@ def _open_ids(execution: WorkflowExecution) -> dict[str, set[int]]:
 
 
 def _open_ids_of_history(state: HistoryState) -> dict[str, set[int]]:
-    """Return the same according to the history. Nothing is open once the execution is closed."""
+    """Return what is open according to the history: nothing once the execution is closed."""
     open_ids = {count: set(opened) for count, opened in state.open.items()}
     open_ids["running"] = {state.running} - {0}
     return open_ids if state.close is None else {count: set() for count in open_ids}

@@ -4,7 +4,7 @@
 * Every ``…EventId`` points back to an event of the right type, about the same task, timer or child.
 * Nothing ends that is not open, and no two open things of a kind share an id.
 * At most one decision task waits and at most one is started.
-* A decision task is scheduled in the same transaction as an event that a decider has to know of,
+* A decision task is scheduled in the same transaction as an event that a decider must know about,
   or as a decision that failed, unless one waits already; and never otherwise.
 * All events of a transaction have the same time: decisions that of their DecisionTaskCompleted, a
   decision task that of the event that called for it.
@@ -138,7 +138,7 @@ LATE_FAILURES = {
     "RequestCancelExternalWorkflowExecutionFailed",
 }
 
-#: The events that a decider has to know of (as recorded), and StartChildWorkflowExecutionFailed
+#: The events that a decider must know about (as recorded), and StartChildWorkflowExecutionFailed
 #: if it has an initiatedEventId.
 TRIGGERS = {
     "ActivityTaskCanceled",

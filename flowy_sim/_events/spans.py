@@ -125,7 +125,7 @@ class Problem:
     reason: str
 
     def is_wrapped_in(self, reason: str) -> bool:
-        """Return whether a reason says no more than this problem, as of an error not caught.
+        """Return whether a reason says no more than this problem, as when an error was not caught.
 
         A decider repeats the reason, or puts in front of it what failed, as flowy does:
         ``resize 1 (resize-1) failed: OSError: disk full``.
@@ -161,7 +161,7 @@ class Timeline:
         return self.times[self.events[-1]] - self.times[self.events[0]] if self.times else 0
 
     def with_awaited(self, signals: Iterable[str]) -> Timeline:
-        """Return it with rows of signals that are awaited, which no history shows."""
+        """Return the timeline with rows for awaited signals, which no history shows."""
         rows = [
             Row(INSTANT, f"{name}?", spans=[Span(INSTANT, self.events[-1])]) for name in signals
         ]

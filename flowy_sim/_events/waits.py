@@ -348,7 +348,7 @@ def _activity(
     task_list = task["taskList"]["name"]
     polled = workers.activity_lists
     where, why = f"on the list {task_list!r}", _not_polled(task_list, polled, workers)
-    # Of workers elsewhere, it is unknown what they implement.
+    # What workers elsewhere implement is unknown.
     is_known = polled is not None and not workers.may_answer
     if is_known and (named["name"], named["version"]) not in workers.activities:
         missing = _not_implemented(named["name"], workers.activities)

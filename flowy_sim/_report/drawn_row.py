@@ -54,7 +54,7 @@ MARKS = {
 
 
 class Piece(NamedTuple):
-    """A line of a row: its class, such as ``work failed``, and its begin and end.
+    """A line of a row: its class, such as ``work failed``, and its start and end.
 
     What is open ends where the picture ends, which moves on: its end is None.
     """
@@ -137,8 +137,8 @@ class RowDrawing:
 
     Args:
         timeline: what ran when.
-        now: as of `Picture`.
-        heartbeats: as of `Picture`.
+        now: see `Picture`.
+        heartbeats: see `Picture`.
         drawn: rows that were drawn before, which it keeps up to date.
 
     Attributes:
@@ -165,7 +165,7 @@ class RowDrawing:
         drawn.prepare(self.axis)
 
     def at(self, event_id: int) -> int:
-        """Return when an event was."""
+        """Return when an event occurred."""
         if self.axis == "event":
             return self._indices[event_id]
         return self._timeline.times[event_id] - self._first

@@ -243,11 +243,11 @@ class ExplorationView:
     def lost(self) -> str:
         """A sentence about the deciding moment, or that there is none."""
         if not self.deciding:
-            return f"No moment decides: from the beginning on, {_count(self.points[0])} fail."
+            return f"No moment decides: from the start, {_count(self.points[0])} fail."
         before, after = self.points[self.deciding - 1], self.points[self.deciding]
         return (
-            f"It is lost {duration(after.at)} after the start: before, {_count(before)} fail; "
-            f"after, {_count(after)}."
+            f"The run is lost {duration(after.at)} after the start: before, {_count(before)} "
+            f"fail; after, {_count(after)}."
         )
 
     def _moments(self) -> Iterator[PointRange]:

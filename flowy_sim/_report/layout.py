@@ -100,7 +100,7 @@ def _apart(marks: list[Mark], room: int) -> list[Mark]:
 
 
 def duration(milliseconds: float) -> str:
-    """Return a duration in words, with its two greatest units.
+    """Return a duration in words, with its two largest units.
 
     >>> [duration(ms) for ms in (0, 12, 1500, 12_346, 125_000, 12_000_000, 31_536_000_000)]
     ['0 s', '12 ms', '1.5 s', '12.35 s', '2 min 5 s', '3 h 20 min', '365 d']
@@ -197,15 +197,15 @@ WIDTH = 1000
 _WORK = (ACTIVITY, CHILD, DECISIONS, LAMBDA)
 _FOLD_WIDTH = 40
 _FOLDS_WIDTH = 400
-"""The most that all folds together take of the width."""
+"""The maximum width of all folds together."""
 _LEAST_SHARE = 0.7
 """The share of idle times in what is shown that makes them worth folding."""
 _LEAST_PART = 0.2
-"""The least length of a folded time, as a part of what stays unfolded."""
+"""The minimum length of a folded time, as a share of what stays unfolded."""
 
 
 class Fold(NamedTuple):
-    """An idle time that is folded, from its begin to its end."""
+    """An idle time that is folded, from its start to its end."""
 
     begin: int
     end: int

@@ -1,4 +1,4 @@
-"""Pages about runs: one HTML file with timelines and events, that needs nothing else.
+"""Pages about runs: one self-contained HTML file with timelines and events.
 
 A page makes no requests, which its own Content-Security-Policy enforces, and it can be read without
 scripts and styles. It shows what `flowy_sim._events.spans` reads, as timelines in terminals do. Its

@@ -48,7 +48,7 @@ class ReportedRun(NamedTuple):
     faults: Sequence[tuple[int, str]] = ()
 
     def redacted(self) -> ReportedRun:
-        """Return it without inputs, results and details."""
+        """Return the run without inputs, results and details."""
         return self._replace(events=redacted(self.events))
 
 

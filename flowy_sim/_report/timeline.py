@@ -144,7 +144,7 @@ def text(
         events: wire events in any order, all or some of an execution's; their timestamps are
             datetimes, seconds since the epoch or ISO 8601 text, or absent.
         width: number of columns; no line is longer.
-        rows: greatest number of rows; if there are more, the first and last ones are drawn.
+        rows: maximum number of rows; if there are more, the first and last ones are drawn.
         ascii: whether to draw with ASCII characters only.
         awaited: the names of signals that it waits for, which no history shows.
 
@@ -172,7 +172,7 @@ def rich_text(
     Args:
         events: as for `text`.
         width: number of columns.
-        rows: greatest number of rows.
+        rows: maximum number of rows.
         ascii: whether to draw with ASCII characters only.
         explain_end: whether to say below the picture why the execution itself failed.
         awaited: as for `text`.

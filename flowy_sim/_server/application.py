@@ -51,7 +51,7 @@ class AsgiCycle:
         self.bytes_out = 0
         self._request = request
         self._connection = connection
-        # Asked for at once: of a connection that was closed it cannot be.
+        # Read now, because a closed connection no longer has it.
         self._server = connection.transport.get_extra_info("sockname")[:2]
         self._body: bytes | None = bytes(request.body)
         self._is_chunked = False

@@ -211,7 +211,7 @@ class Authenticator:
         _check_date(headers.get("x-amz-date", ""), found)
         for name in _SIGNED:
             if name in headers and name not in found.signed:
-                # Otherwise whoever sees a request could send it again as another operation.
+                # Otherwise anyone who sees a request could send it again as another operation.
                 # Assumption: unsigned-target: as sister services of the same framework answer.
                 raise InvalidSignatureException(
                     f"'{name}' must be a 'SignedHeader' in the AWS Authorization."

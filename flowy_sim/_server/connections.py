@@ -9,7 +9,7 @@ a simulation needs more of a connection than ASGI offers.
   that is answered together is sent in one piece.
 - Nothing of a connection stays when it is closed: it has no timer of its own, and leaves no cycles
   of references. `Connections` looks at all of them from time to time.
-- From the moment that a connection begins to close, its transport is used no more, except to ask
+- From the moment that a connection begins to close, its transport is no longer used, except to ask
   whether it is closing and to close or abort it: uvloop refuses everything else.
 """
 
@@ -33,7 +33,7 @@ _log = safe_logger("flowy_sim")
 KEEP_ALIVE_SECONDS = 600.0
 #: Bytes that a client may still send after its request was refused.
 MAX_DISCARDED = 8 * MAX_BODY
-#: Number of requests of a connection that may wait for their answers before no more are read.
+#: Number of requests of a connection that may wait for their answers before reading stops.
 _MANY = 100
 #: Number of bytes of their bodies that may wait in the same way.
 _LARGE = 2 * MAX_BODY
@@ -125,7 +125,7 @@ class Connections:
         self._timer = loop.call_later(pause, self.watch)
 
     def stop_watching(self) -> None:
-        """Look at the connections no more."""
+        """Stop looking at the connections."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -252,7 +252,7 @@ class Connection(asyncio.Protocol):
             callback(self)
 
     def pause_writing(self) -> None:
-        """Write no more for a while: the other side does not read."""
+        """Stop writing for a while: the other side does not read."""
         self._writable = asyncio.Event()
         self._pace()
 
@@ -291,7 +291,7 @@ class Connection(asyncio.Protocol):
         if self._last >= since:
             return
         if self._writable is not None or self.transport.is_closing():
-            # What is still to be sent never will be: the other side does not read.
+            # The rest cannot be sent: the other side does not read.
             self.transport.abort()
         elif not (self._task or self._waiting or self._reader.request):
             self.transport.close()
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
     # Answers
 
     def _refuse(self, response: Response) -> None:
-        """Answer a request that is not complete, and read no more."""
+        """Answer a request that is not complete, and stop reading."""
         request = self._drop_request() or HttpRequest(self._reader.host)
         request.refusal, request.keeps_alive = response, False
         request.body = b""
@@ -327,7 +327,7 @@ class Connection(asyncio.Protocol):
             if isinstance(answer, Response):
                 self._write(answer, request)
             else:
-                # What is answered already does not wait for it.
+                # The responses that are ready do not wait for this one.
                 self._flush()
                 self._answer_later(answer, request)
         self._flush()
@@ -366,7 +366,7 @@ class Connection(asyncio.Protocol):
         task.add_done_callback(answered)
 
     def _end(self) -> None:
-        """Answer no more requests."""
+        """Stop answering requests."""
         self._closes = True
         self._drop_waiting()
 
@@ -404,7 +404,7 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.resume_reading()
             if self._reader.request is not None:
-                # While no more is read, it's not the client who takes time.
+                # While nothing is read, it is not the client that takes the time.
                 self.shared.unfinished.pop(self, None)
                 if not is_paused:
                     self.shared.unfinished[self] = asyncio.get_running_loop().time()

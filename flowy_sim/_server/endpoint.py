@@ -23,16 +23,16 @@ _SNAPSHOT_SECONDS = 600
 
 
 class EndpointError(Exception):
-    """The server refuses a request; the message is its own."""
+    """The server refuses a request; the message is the server's."""
 
 
 class Endpoint:
     """A served simulation.
 
     Args:
-        url: its URL, such as ``http://127.0.0.1:4567/suite-a``.
-        token: the server's token for control requests, if it has one; by default what
-            ``FLOWY_SIM_CONTROL_TOKEN`` in the environment says.
+        url: the URL of the simulation, such as ``http://127.0.0.1:4567/suite-a``.
+        token: the server's token for control requests, if it has one; by default, the value of the
+            environment variable ``FLOWY_SIM_CONTROL_TOKEN``.
 
     Attributes:
         url: as given.
@@ -44,7 +44,7 @@ class Endpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that let any AWS SDK call it."""
+        """The environment variables with which any AWS SDK calls the simulation."""
         return {
             "AWS_ENDPOINT_URL_SWF": self.url,
             "AWS_ACCESS_KEY_ID": "simulated",
@@ -54,11 +54,11 @@ class Endpoint:
         }
 
     def client(self, **arguments: Any) -> Any:
-        """Return a boto3 client of it.
+        """Return a boto3 client that calls the simulation.
 
         Args:
-            arguments: passed on to ``boto3.client``. Region and credentials need not be given;
-                those of the user are not read.
+            **arguments: arguments of ``boto3.client``. A region and credentials are not needed, and
+                the user's own are not read.
         """
         import boto3
         from botocore.config import Config
@@ -76,21 +76,21 @@ class Endpoint:
         """Return another simulation of the same server.
 
         Args:
-            name: its name; the server makes one that does not exist when it is first called.
+            name: the name of the simulation, which the server creates on the first call to it.
         """
         parts = urlsplit(self.url)
         return Endpoint(f"{parts.scheme}://{parts.netloc}/{name}", self._token)
 
     @property
     def now(self) -> datetime:
-        """The current instant of its clock, in UTC."""
+        """The current time of the simulation's clock, in UTC."""
         return datetime.fromisoformat(self.ask("GET", "/clock")["now"])
 
     def advance(self, seconds: float | timedelta) -> None:
-        """Let time pass; what falls due on the way happens, each at its own instant.
+        """Let time pass; everything that falls due in the meantime happens at its own instant.
 
         Args:
-            seconds: how much, in simulated seconds.
+            seconds: the number of simulated seconds that pass.
 
         Raises:
             EndpointError: `seconds` is not a number of at least 0, or the clock is real.
@@ -98,7 +98,7 @@ class Endpoint:
         self.ask("POST", "/clock/advance", {"seconds": seconds})
 
     def jump(self) -> bool:
-        """Let time pass until the next thing happens; return whether anything has.
+        """Let time pass until the next thing happens; return whether anything happened.
 
         Raises:
             EndpointError: the clock is real.
@@ -106,7 +106,7 @@ class Endpoint:
         return bool(self.ask("POST", "/clock/jump")["jumped"])
 
     def set_clock(self, mode: str) -> None:
-        """Set the mode of its clock.
+        """Set the mode of the simulation's clock.
 
         Args:
             mode: ``real``, ``virtual``, ``paused``, or a factor as in ``x60``.
@@ -117,15 +117,15 @@ class Endpoint:
         self.ask("PUT", "/clock", {"mode": mode})
 
     def after(self, seconds: float, operation: str, **parameters: Any) -> None:
-        """Make a call when some simulated time has passed.
+        """Call an operation after some simulated time.
 
         Args:
-            seconds: how much.
-            operation: one that changes something, such as ``SignalWorkflowExecution``.
-            parameters: its members, as JSON can carry them.
+            seconds: the number of simulated seconds from now.
+            operation: an operation that changes something, such as ``SignalWorkflowExecution``.
+            **parameters: the parameters of the operation, as JSON values.
 
         Raises:
-            EndpointError: `seconds`, the operation or its members are wrong.
+            EndpointError: `seconds`, the operation or a parameter is invalid.
 
         Example:
             ``endpoint.after(3600, "TerminateWorkflowExecution", domain="shop", workflowId="1")``
@@ -137,10 +137,10 @@ class Endpoint:
         """Add a stub of an activity, a workflow or a Lambda function, or replace it.
 
         Args:
-            definition: what is stubbed, and the answer: the members of ``POST /_flowy/stubs``.
+            **definition: what to stub, and its answer: the members of ``POST /_flowy/stubs``.
 
         Raises:
-            EndpointError: the definition is wrong.
+            EndpointError: the definition is invalid.
 
         Example:
             ``endpoint.stub(activity="resize", version="1", result="small.jpg", takes=40)``
@@ -156,7 +156,8 @@ class Endpoint:
         """Remove a stub, or all of them.
 
         Args:
-            name: ``activity`` or ``workflow`` with its ``version``, or ``lambda``; nothing for all.
+            **name: ``activity`` or ``workflow`` with its ``version``, or ``lambda``; nothing for
+                all stubs.
 
         Raises:
             EndpointError: there is no such stub.
@@ -167,50 +168,50 @@ class Endpoint:
         """Return the calls of stubs with their input, the oldest first.
 
         Args:
-            name: which stub, as for `remove_stubs`; nothing for all.
+            **name: the stub, as for `remove_stubs`; nothing for all stubs.
         """
         calls: list[dict[str, Any]] = self.ask("GET", "/stubs/calls", name)["calls"]
         return calls
 
     def settle(self, seconds: float = 30) -> bool:
-        """Wait until no client works and nothing more will happen; return whether that is so.
+        """Wait until no client works and nothing more will happen; return whether that is the case.
 
         Args:
-            seconds: for how many real seconds to wait at most.
+            seconds: the maximum number of real seconds to wait.
         """
         asked = {"seconds": seconds}
         return bool(self.ask("POST", "/settle", asked, seconds=_SECONDS + seconds)["still"])
 
     def reset(self, **settings: Any) -> None:
-        """Reset it to a new simulation with nothing registered.
+        """Replace the simulation by a new one with nothing registered.
 
         Args:
-            settings: the settings to change, such as ``clock="virtual"`` or ``patience=0.5``: the
+            **settings: the settings to change, such as ``clock="virtual"`` or ``patience=0.5``: the
                 members of ``POST /_flowy/reset``.
 
         Raises:
-            EndpointError: a setting is wrong.
+            EndpointError: a setting is invalid.
         """
         self.ask("POST", "/reset", settings)
 
     def remove(self) -> None:
-        """Remove it from its server."""
+        """Remove the simulation from its server."""
         self.ask("DELETE", "")
 
     def describe(self) -> dict[str, Any]:
-        """Return its settings and its status: time, polls that wait, tasks held."""
+        """Return the simulation's settings and status: its time, waiting polls and tasks held."""
         return self.ask("GET", "")
 
     def snapshot(self) -> bytes:
-        """Return a snapshot of everything in it: a database file for ``flowy-sim import``.
+        """Return a snapshot of the simulation: a database file for ``flowy-sim import``.
 
         Raises:
-            EndpointError: it has never been called.
+            EndpointError: the simulation has never been called.
         """
         return self._request("GET", "/snapshot", None, _SNAPSHOT_SECONDS)
 
     def snapshot_of_all(self) -> bytes:
-        """Return a snapshot of all simulations of the server, of all accounts."""
+        """Return a snapshot of all simulations of the server, in all accounts."""
         return self._request("GET", "/simulations/snapshot", None, _SNAPSHOT_SECONDS)
 
     def ask(
@@ -223,13 +224,16 @@ class Endpoint:
         """Send a request to the control API.
 
         Args:
-            method: such as ``GET``.
-            path: after ``/_flowy``, such as ``/clock``.
-            members: of the request.
-            seconds: for how many real seconds to wait for the answer.
+            method: the HTTP method, such as ``GET``.
+            path: the path after ``/_flowy``, such as ``/clock``.
+            members: the members of the request's JSON object.
+            seconds: the maximum number of real seconds to wait for the answer.
+
+        Returns:
+            The answer, decoded from JSON.
 
         Raises:
-            EndpointError: it is refused.
+            EndpointError: the server refuses the request.
         """
         answer: dict[str, Any] = json.loads(self._request(method, path, members, seconds))
         return answer

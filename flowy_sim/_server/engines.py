@@ -153,7 +153,7 @@ class ServedEngines(Engines):
         """Return False if nothing happens up to an instant; see `Engines.may_be_due`."""
         if self._planned.none_before <= instant:
             return True
-        # As of `Engines`, without its call.
+        # The body of `Engines.may_be_due`, without the call.
         for engine in self._by_region.values():  # noqa: SIM110 - each call asks; any() is slower
             if engine.effects.none_before <= instant:
                 return True

@@ -25,7 +25,7 @@ from flowy_sim._simulation.regions import HandedOutTask, TaskList
 GONE = 1.0
 #: Programs that end with each call, by the beginnings of their ``User-Agent``.
 ONE_CALL_EACH = ("aws-cli/", "curl/", "Wget/")
-#: Programs that end with each call that are remembered, and closed connections.
+#: How many programs that end with each call are remembered, and how many closed connections.
 _MANY = 1_000
 
 
@@ -69,7 +69,7 @@ class ClientProgram:
         return False
 
     def _may_be_there(self) -> bool:
-        # A connection that this side has closed proves nothing.
+        # A connection that the server closed says nothing about the program.
         if not self._connection.hung_up or makes_one_call(self._client):
             return True
         others = self._connection.all()
@@ -94,7 +94,7 @@ class UnseenHolder:
         return ""
 
     def seen(self, now: float) -> None:
-        """Do nothing: it has no connection to note that for."""
+        """Do nothing: no connection is known to note that for."""
 
     def is_asleep(self) -> bool:
         """Return False: programs sleep in real time."""
@@ -158,7 +158,7 @@ class ConnectionPoller(Poller):
 
 
 class ConnectionPresence(Presence):
-    """The pollers of a served simulation; arguments as of `Presence`."""
+    """The pollers of a served simulation; takes the arguments of `Presence`."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class ConnectionPresence(Presence):
         return poller
 
     def left(self, connection: Connection) -> None:
-        """Note that a connection was closed; it is forgotten after the patience, or many others."""
+        """Note that a connection was closed; forget it after the patience, or after many others."""
         poller = self._by_connection.pop(connection, None)
         if poller is not None:
             self._closed.append(poller)

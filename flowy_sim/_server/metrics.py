@@ -115,7 +115,7 @@ class AccessLog:
 
 
 class Durations:
-    """How often something took how long.
+    """Durations of one kind, counted in the buckets of a histogram.
 
     The counters of prometheus_client have locks; in one thread, each request would pay for them.
     """
@@ -130,7 +130,7 @@ class Durations:
         self._total += seconds
 
     def metric(self, name: str, text: str) -> Metric:
-        """Return them as a histogram."""
+        """Return the durations as a histogram."""
         metric = HistogramMetricFamily(name, text)
         ends = (*map(str, map(float, _SECONDS)), "+Inf")
         counted = accumulate(self._counts)

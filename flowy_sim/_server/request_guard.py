@@ -1,4 +1,4 @@
-"""Which requests are accepted: by where they come from, the host name they use, and credentials.
+"""Which requests are accepted, judging by their origin, host name and credentials.
 
 1. A request to the host name of another machine is refused.
 2. So is a request of another origin's web page. Browsers name the origin in ``Origin``, and say in
@@ -61,7 +61,7 @@ class Guard:
         self._settings = settings
         self._authenticator = Authenticator(settings)
         self._hosts = frozenset(host.lower() for host in settings.hosts)
-        # What was accepted before: clients send the same again and again.
+        # Combinations that were accepted: clients send the same ones again and again.
         self._accepted: set[tuple[str | None, ...]] = set()
 
     def check(self, peer: str, headers: Mapping[str, str]) -> None:
@@ -294,8 +294,8 @@ class ActionTokens:
 def with_page_headers(application: ASGIApp) -> ASGIApp:
     """Return an application whose responses have `PAGE_HEADERS`.
 
-    Browsers and proxies do not keep a response that does not say for how long: the next user of a
-    browser would see what the last one was shown.
+    A response that does not say for how long it may be kept must not be kept at all: otherwise the
+    next user of a browser would see what the last one was shown.
     """
     unkept = (b"cache-control", b"no-store")
     added = [(name.lower().encode(), value.encode()) for name, value in PAGE_HEADERS.items()]

@@ -17,7 +17,7 @@ from flowy_sim._server.http import MAX_BODY, MAX_HEAD, HttpRequest, text_respons
 
 #: Bytes of all bodies together that may be in memory until their requests are answered.
 MAX_BODIES = 256 * 1024 * 1024
-#: More bytes than ever come at once.
+#: A number of bytes that is never reached in one read.
 _MUCH = 1 << 30
 
 _TOO_MANY_BODIES = unavailable(
@@ -103,7 +103,7 @@ class RequestReader:
         host: the address that they come from.
         judging: judges them.
         bodies: the bodies of all connections.
-        complete: receives requests that are complete; whoever takes one from there also takes its
+        complete: receives requests that are complete; code that takes one from there also takes its
             body from the total.
 
     Attributes:
@@ -190,7 +190,7 @@ class RequestReader:
         return request
 
     def stop(self) -> None:
-        """Read no more; the parser, which refers to this, is forgotten."""
+        """Stop reading, and forget the parser, which refers to this reader."""
         self._parser = None
 
     def _parse_declined(self, rest: bytes) -> None:
@@ -232,7 +232,7 @@ class RequestReader:
         if not self._in_head:
             return
         known = _NAMES.get(name) or name.decode("latin-1").lower()
-        value = value.rstrip(b" \t")  # The parser leaves it, and it is no part of the value.
+        value = value.rstrip(b" \t")  # The parser keeps blanks, which are not part of the value.
         headers = self._headers
         if known not in headers:
             headers[known] = value.decode("latin-1")
@@ -278,7 +278,7 @@ class RequestReader:
             self.invites_body = True
 
     def _is_head_too_large(self) -> bool:
-        """Return whether it is, judging by its lines: other requests have come with it."""
+        """Return whether its lines are too large; the data may hold other requests as well."""
         lines = self.request.headers.items()  # type: ignore[union-attr]
         return len(self._url) + sum(len(name) + len(value) for name, value in lines) > MAX_HEAD
 

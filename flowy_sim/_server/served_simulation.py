@@ -52,10 +52,10 @@ class OpenPolls:
     """The number of polls that wait, of all simulations of a server together.
 
     Args:
-        limit: how many may.
+        limit: the maximum number.
 
     Attributes:
-        count: how many do.
+        count: the current number.
     """
 
     def __init__(self, limit: int) -> None:
@@ -66,7 +66,7 @@ class OpenPolls:
         """Refuse another poll if the limit is reached.
 
         Raises:
-            ThrottlingException: it is.
+            ThrottlingException: it is reached.
         """
         if self.count >= self._limit:
             raise ThrottlingException("Rate exceeded")
@@ -202,7 +202,7 @@ class ServedSimulation:
             return answer
         self.journal.check()
         if operation in POLLS and not connection.is_there():
-            # A task that waits would go with it.
+            # A task that waits would be lost with the connection.
             return self.engines.empty_reply(region, operation)
         connection.add_close_callback(self.left)
         seconds = 0.0 if self._is_closed else self._server.poll_seconds
@@ -211,7 +211,7 @@ class ServedSimulation:
         )
 
     async def carry_out(self, operation: str, request: Reply, region: str) -> Reply:
-        """Carry out a call of a person, who is not a client that time waits for.
+        """Carry out a call of a person, for whom time does not wait as for a client.
 
         Args:
             operation: such as ``TerminateWorkflowExecution``; not a poll.
@@ -384,7 +384,7 @@ class ServedSimulation:
         self.close()
 
     def close(self) -> None:
-        """Answer the polls that wait: there is no task. Time passes no more."""
+        """Answer the waiting polls empty, and stop time."""
         self._is_closed = True
         self._loop.stop()
         for poll in list(self.polls):

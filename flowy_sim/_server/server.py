@@ -185,7 +185,7 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: it is impossible to listen there.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    # asyncio turns off Nagle's algorithm only where the protocol is named.
+    # asyncio turns off Nagle's algorithm only if the socket names its protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -286,7 +286,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 class _Loop(asyncio.SelectorEventLoop):
     """An event loop that runs on while tests freeze the time of the process."""
 
-    # Not a name of the module: freezegun replaces those.
+    # An attribute of the class: freezegun replaces the names of modules.
     _clock = staticmethod(time.monotonic)
 
     def time(self) -> float:

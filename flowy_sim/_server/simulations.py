@@ -113,7 +113,7 @@ class Simulations:
         simulation: ServedSimulation,
         region: str,
     ) -> None:
-        """Log a hint for a fault that often has a cause which its message does not tell, once.
+        """Log a hint, once, for a fault that often has a cause which its message does not name.
 
         Args:
             fault: the fault.
@@ -174,7 +174,7 @@ class Simulations:
             simulation.resume(journal)
 
     def close(self) -> None:
-        """Answer all polls that wait, and let no poll wait any more."""
+        """Answer all waiting polls, and let no further poll wait."""
         self._is_closed = True
         for simulation in self:
             simulation.close()

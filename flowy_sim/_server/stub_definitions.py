@@ -43,7 +43,7 @@ _MOST_SECONDS = 900
 
 
 class StubKey(NamedTuple):
-    """What a stub is found by; the version of a Lambda function is empty."""
+    """Identifies a stub; the version of a Lambda function is empty."""
 
     kind: str
     name: str
@@ -53,7 +53,7 @@ class StubKey(NamedTuple):
         return f"the {_NAME_OF[self.kind]} {self.name} {self.version}".rstrip()
 
     def members(self) -> dict[str, str]:
-        """Return it as in a definition."""
+        """Return the members that name the stub in a definition."""
         named = {_NAME_OF[self.kind]: self.name}
         return named | ({"version": self.version} if self.version else {})
 
@@ -71,7 +71,7 @@ def read_key(members: Members) -> StubKey:
     """Return what a definition stubs.
 
     Raises:
-        ValueError: it does not say so clearly.
+        ValueError: it does not name exactly one thing, with a version unless it is a function.
     """
     named = [each for each in KINDS if each in members]
     if len(named) != 1:
@@ -332,7 +332,7 @@ def _answer(key: StubKey, members: Members) -> dict[str, Any]:
             raise ValueError(f"takes={takes!r}: give a number of seconds, or {NEVER!r}.")
         options["takes"] = math.inf
     for name in ("takes", "heartbeat"):
-        if members.get(name) == math.inf:  # JSON has no such number, but 1e400.
+        if members.get(name) == math.inf:  # JSON has no infinity, but Python reads 1e400 as one.
             raise ValueError(f"{name}={members[name]!r}: give a number of seconds.")
     if "error" in members:
         options["error"] = _failure(members["error"])

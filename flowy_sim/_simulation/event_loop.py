@@ -1,4 +1,4 @@
-"""Event loops: those of user code follow simulated time, and that of a server lets it pass.
+"""Event loops: those of user code follow simulated time, and that of a server moves it.
 
 An event loop asks its method ``time`` for the time, and waits in its selector for the next timer.
 Both are replaced on the loop while it runs: its time follows that of the simulation, and instead of
@@ -176,7 +176,7 @@ class ServedEventLoop:
         asyncio.get_running_loop().call_soon(self._settle)
 
     def stop(self) -> None:
-        """Let time pass no more."""
+        """Stop moving time."""
         self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -194,7 +194,7 @@ class ServedEventLoop:
             if self._timer_at <= at:
                 return  # That is soon enough, and costs nothing.
             self._timer.cancel()
-        # The handle itself need not know when: uvloop makes an ordinary one if that is now.
+        # Kept beside the handle: that of uvloop has no time if it is due now.
         self._timer, self._timer_at = loop.call_at(at, self._timed), at
 
     def _timed(self) -> None:

@@ -17,9 +17,9 @@ _log = safe_logger("flowy_sim")
 
 #: Real seconds without a sign of life before the first warning that a task is held.
 WARNING = 5.0
-#: Real seconds in which few clients can answer a task, for a warning when it times out.
+#: Real seconds in which few clients can answer a task: a shorter time-out causes a warning.
 SHORT = 1.0
-#: Tasks that may be held before those that are over are removed.
+#: The number of held tasks beyond which those that are over are removed.
 _MANY = 1_000
 
 
@@ -104,7 +104,7 @@ class HeldTasks:
         self._held.pop(key, None)
 
     def drop(self, tasks: Mapping[TaskKey, HeldTask]) -> None:
-        """Note that their holder does not work on some tasks any more."""
+        """Note that the holder of some tasks no longer works on them."""
         for key, held in tasks.items():
             if self._held.get(key) is held:
                 del self._held[key]

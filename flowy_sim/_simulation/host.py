@@ -144,7 +144,7 @@ class Host:
         return reply
 
     def leave(self, poll: Poll) -> None:
-        """Let a poll wait no longer, whether it was answered or not."""
+        """Remove a poll from those that wait, whether it was answered or not."""
         self.polls.remove(poll)
 
     def _poll(

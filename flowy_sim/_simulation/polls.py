@@ -202,7 +202,7 @@ class Polls:
         self._presence.waits(poll.poller)
 
     def remove(self, poll: Poll) -> None:
-        """Let a poll wait no longer; a poll that does not wait is ignored."""
+        """Remove a poll; one that does not wait is ignored."""
         if poll not in self.waiting:
             return
         del self.waiting[poll]
@@ -243,13 +243,13 @@ class Polls:
         return ended
 
     def end_early(self, poll: Poll) -> None:
-        """Answer a poll that nothing more will happen for, empty, and count it."""
+        """Answer a poll, empty, for which nothing more will happen, and count it."""
         empties = poll.poller.empties
         empties[poll.task_list] = empties.get(poll.task_list, 0) + 1
         self.answer_empty(poll)
 
     def may_end(self, instant: float) -> bool:
-        """Return False if no poll ends up to an instant, which is cheap to tell; else True."""
+        """Return False if no poll ends up to an instant; True means that one may. Cheap to ask."""
         return self._ends.none_before <= instant
 
     def next_end(self) -> int | None:

@@ -22,7 +22,7 @@ LOOK = 0.05
 GRACE = 0.1
 #: Real seconds for which a poller that holds no task may compute before its next call.
 COMPUTING = 1.0
-#: Busy pollers among which nothing looks for those that cannot make calls any more.
+#: The number of busy pollers up to which those that can no longer call are not looked for.
 FEW = 64
 #: Real seconds for which a poller may be silent, unless a simulation has its own patience.
 PATIENCE = 5.0
@@ -50,7 +50,7 @@ class Poller:
         tasks: the tasks that it holds itself, and some that it has held.
         drops_task: whether it has dropped its tasks when it polls again.
         idle_since: after how many changes its polls were last answered before a time-out.
-        idle_answers: how often that was since then, for each list.
+        idle_answers: how often they were answered so since then, for each list.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Poller:
         return self._name
 
     def can_come(self) -> bool:
-        """Return whether it may poll again, as far as is known."""
+        """Return whether it may poll again, as far as can be determined."""
         return self.alive()
 
     def gone(self, now: float) -> str:
@@ -185,7 +185,7 @@ class Presence:
         self._busy.pop(poller, None)
 
     def waits_no_longer(self, poller: Poller) -> None:
-        """Note that a poll waits no longer."""
+        """Note that a poll no longer waits."""
         poller.waiting -= 1
 
     def answered(self, poller: Poller, task: HandedOutTask | None) -> None:
@@ -331,7 +331,7 @@ class Presence:
     def polled_lists(self) -> dict[TaskList, list[Poller]]:
         """Return the pollers of each list that may poll it again: they poll, or have just done so.
 
-        So may those that hold a task: they work.
+        Those that hold a task may poll again as well: they are at work.
         """
         recently = self.now() - self.patience
         holders = {str(held.holder) for held in self.held_tasks.open()}

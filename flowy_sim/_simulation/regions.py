@@ -59,7 +59,7 @@ class HandedOutTask(NamedTuple):
 
     @property
     def key(self) -> TaskKey:
-        """What it is found by."""
+        """The key by which it is found."""
         return self.run_id, self.started_id
 
     def is_open(self) -> bool:
@@ -150,7 +150,7 @@ class Engines:
 
     def duration_of_call(self, region: str) -> int:
         """Return how many milliseconds the next call of a client takes; none in a function."""
-        for engine in self._by_region.values():  # Each call asks: as `in_function`.
+        for engine in self._by_region.values():  # A loop, as in `in_function`: each call asks.
             if engine.in_function:
                 return 0
         return self.of(region).duration_of_call()
@@ -188,7 +188,7 @@ class Engines:
         return earliest
 
     def may_be_due(self, instant: float) -> bool:
-        """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
+        """Return False if nothing happens up to an instant; True means it may. Cheap to ask."""
         for engine in self._by_region.values():  # noqa: SIM110 - each call asks; any() is slower
             if engine.effects.none_before <= instant:
                 return True

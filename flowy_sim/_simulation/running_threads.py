@@ -1,6 +1,6 @@
 """Running threads: whether they compute, where they are, and how they are ended.
 
-Python does not tell what a thread does, so the operating system is asked, where it can tell.
+Python does not report what a thread does, so the operating system is asked. Only Linux can tell.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def computes(native_id: int | None) -> bool:
 def frame_of(thread: threading.Thread) -> FrameType | None:
     """Return where a thread is now; None if it does not run.
 
-    Forget it soon: it keeps alive what its code refers to. The table of all frames is not kept at
-    all, since it contains the caller's, and the two would refer to each other.
+    Do not keep the frame: it keeps alive what its code refers to. The table of all frames is not
+    kept even here, since it contains the caller's frame, and the two would refer to each other.
 
     Args:
         thread: the thread.
@@ -88,7 +88,7 @@ class _Ended(SystemExit):
 
 
 def end_thread() -> None:
-    """End the current thread, which has gone on until after the end: its call would reach AWS.
+    """End the current thread, which has outlived what answers its calls: they would reach AWS.
 
     Raises:
         _Ended: always.

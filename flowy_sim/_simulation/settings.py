@@ -37,7 +37,7 @@ def check_mode(mode: object) -> str:
     """Return the mode of a clock, after checking it.
 
     Raises:
-        ValueError: it isn't.
+        ValueError: it isn't a mode of a clock.
 
     >>> check_mode("x60")
     'x60'
@@ -169,7 +169,7 @@ def check_region(region: str) -> str:
     """Return a region, after checking it.
 
     Raises:
-        ValueError: it isn't.
+        ValueError: it isn't a region.
     """
     if not REGION.fullmatch(region):
         raise ValueError(f"{region!r} is not a region; give one such as 'eu-west-1'.")
@@ -180,7 +180,7 @@ def check_account(account: str) -> str:
     """Return an account, after checking it.
 
     Raises:
-        ValueError: it isn't.
+        ValueError: it isn't an account.
     """
     if not ACCOUNT.fullmatch(account):
         raise ValueError(f"{account!r} is not an account; an account has twelve digits.")
@@ -191,7 +191,7 @@ def check_name(name: str) -> str:
     """Return the name of a simulation, after checking it; empty for the one without a name.
 
     Raises:
-        ValueError: it can't be.
+        ValueError: it can't be the name of a simulation.
     """
     if name and not _NAME.fullmatch(name):
         raise ValueError(

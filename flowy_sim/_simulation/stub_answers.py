@@ -84,33 +84,34 @@ class Answers:
     ) -> Self:
         """Add the answer to the next call. The last answer is repeated for all further calls.
 
-        Give one of `result`, `error`, `function` and `timeout`. Without any, the result is None.
+        Give at most one of `result`, `error`, `function` and `timeout`. By default, the result is
+        None.
 
         Args:
-            result: the result.
-            error: the exception that is raised, an instance.
-            function: called with the arguments when the work begins; the answer is what it
-                returns or raises.
-            timeout: the time-out that closes the task instead of an answer:
+            result: the result of the call.
+            error: the exception that the call raises, an instance.
+            function: a function that is called with the call's arguments when the work begins, and
+                returns the result or raises the error.
+            timeout: the type of the time-out that closes the task without an answer:
                 ``SCHEDULE_TO_START`` (no worker takes it), ``SCHEDULE_TO_CLOSE``,
-                ``START_TO_CLOSE`` or ``HEARTBEAT``. Child workflows and Lambda functions only
-                have ``START_TO_CLOSE``.
-            takes: simulated seconds, or a timedelta, until the answer; whole seconds for a child
-                workflow; ``math.inf`` for a worker that dies and never answers. If a time-out of
-                the task is shorter, the task times out.
-            heartbeat: simulated seconds, or a timedelta, between two heartbeats until the answer;
-                None for none, or for those that the worker sends on its own. A heartbeat that
-                returns that the activity's cancellation was requested ends it as canceled.
-            any_result: whether a test that is explored also tries other results: those that the
-                type hint of the return value allows, such as each member of an enum, None, or an
-                empty list.
+                ``START_TO_CLOSE`` or ``HEARTBEAT``. Child workflows and Lambda functions
+                have only ``START_TO_CLOSE``.
+            takes: the time from the start of the task to the answer, in simulated seconds or as a
+                timedelta; a whole number of seconds for a child workflow; ``math.inf`` for a
+                worker that dies and never answers. If a time-out of the task is shorter, the task
+                times out.
+            heartbeat: the time between two heartbeats, in simulated seconds or as a timedelta;
+                None for no heartbeats other than those that the worker sends on its own. When a
+                heartbeat reports that cancellation was requested, the activity is canceled.
+            any_result: whether an explored test also tries other results that the type hint of the
+                return value allows, such as each member of an enum, None, or an empty list.
 
         Returns:
-            The stub or case itself, to add more answers.
+            The stub or case itself, so that calls can be chained.
 
         Raises:
-            ConfigurationError: the arguments contradict each other, or one is wrong.
-            SerializationError: the result cannot be sent as JSON, or contradicts the type hint.
+            ConfigurationError: the arguments contradict each other, or one of them is invalid.
+            SerializationError: the result cannot be serialized, or does not match the type hint.
         """
         __tracebackhide__ = True
         takes = _seconds(f"takes of the stub of {self.label}", in_seconds(takes), zero=True)

@@ -29,7 +29,7 @@ Arguments = Mapping[str, object]
 class UnexpectedCallError(AssertionError):
     """A workflow called something that has no answer.
 
-    Either none of its stub's cases fits the arguments, or it is neither implemented nor stubbed.
+    Either no case of its stub matches the arguments, or it is neither implemented nor stubbed.
     """
 
     __module__ = "flowy_sim"
@@ -78,8 +78,8 @@ class Stub(Answers):
     """A fake of an activity, a child workflow or a Lambda function; made by calling `Stubs`.
 
     Attributes:
-        name, version: those of its type; a Lambda function has no version.
-        cls: its class; None if only the name was given.
+        name, version: the name and version of the type; the version of a Lambda function is empty.
+        cls: the class that is stubbed; None if only a name was given.
     """
 
     def __init__(
@@ -100,18 +100,18 @@ class Stub(Answers):
         return self.label
 
     def when(self, *args: object, **kwargs: object) -> StubCase:
-        """Add a case: its answers are for calls with certain arguments.
+        """Add a case, which answers calls with certain arguments.
 
-        Of several cases that fit a call, the first one answers. If none fits, the stub itself
-        does.
+        If several cases match a call, the first one answers. If no case matches, the stub itself
+        answers.
 
         Args:
             *args: the first arguments, compared by ``==``; `unittest.mock.ANY` matches any value.
-                Arguments that are left out may have any value.
+                Arguments that are left out match any value.
             **kwargs: other arguments, by name.
 
         Returns:
-            The case, to add answers to it.
+            The case, to which ``.then(…)`` adds answers.
 
         Raises:
             ConfigurationError: what is stubbed does not accept such arguments.
@@ -181,22 +181,22 @@ class Stub(Answers):
             ) from None
 
     def cases_used(self) -> tuple[tuple[str, bool], ...]:
-        """Return its cases, such as ``when(source='b.jpg')``, and whether each has answered."""
+        """Return the stub's cases, such as ``when(source='b.jpg')``, and whether each answered."""
         return tuple((str(case), case.used) for case in self._cases)
 
 
 class Stubs:
     """The stubs of a test: at most one for each activity, child workflow or Lambda function.
 
-    Calling it adds a stub, in place of an older one of the same type:
+    Calling it adds a stub, which replaces an earlier stub of the same type:
     ``stubs(Resize, result="small.jpg", takes=40)``.
 
     Args:
-        payloads: how results are sent; the same as that of the runner. A result has to match the
+        payloads: encodes results; give the same payloads to the runner. A result must match the
             type hint of the class, unless ``Payloads(strict=False)`` is given.
 
     Example:
-        An activity that fails twice and then returns, each time after 40 simulated seconds::
+        An activity that fails twice and then succeeds, each time after 40 simulated seconds::
 
             stubs = Stubs()
             stubs(Resize, error=OSError("disk full"), takes=40).then(
@@ -215,8 +215,9 @@ class Stubs:
         """Stub an activity or a child workflow.
 
         Args:
-            what: its class, a function decorated with ``@activity``, or the name of an activity.
-            version: the version of its type, if a name was given.
+            what: a class or function decorated with ``@activity`` or ``@workflow``, or the name
+                of an activity.
+            version: the version of the activity type, if `what` is a name.
             **answer: the first answer; see `Stub.then`. Without one, the result is None, unless
                 answers are added with ``.then(…)`` or ``.when(…)``.
 
@@ -226,17 +227,17 @@ class Stubs:
 
         Raises:
             ConfigurationError: `what` cannot be stubbed, or an argument is wrong.
-            SerializationError: the result cannot be sent as JSON.
+            SerializationError: the result cannot be serialized.
         """
         __tracebackhide__ = True
         return self._add(_stub(what, version, self._payloads), answer)
 
     def child(self, name: str, version: str | int | float, **answer: Unpack[AnswerOptions]) -> Stub:
-        """Stub a child workflow of which only the name is known.
+        """Stub a child workflow by the name and version of its type.
 
         Args:
-            name: the name of its type.
-            version: the version of its type.
+            name: the name of the workflow type.
+            version: the version of the workflow type.
             **answer: the first answer; see `Stub.then`.
         """
         name = _checks.text("the name of a workflow", name)

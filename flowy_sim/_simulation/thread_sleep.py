@@ -19,7 +19,7 @@ from flowy_sim._simulation.virtual_sleep import place_of_wait, really_sleep, vir
 from flowy_sim._simulation.waiters import ThreadPoller, Threads
 
 _LOOK = 0.005
-"""Real seconds between two looks of a thread that sleeps until something wakes it."""
+"""Real seconds between two checks by a thread that sleeps until something wakes it."""
 
 _WATCH = 0.05
 _MANY = 20
@@ -48,12 +48,12 @@ class _Job:
         self._patience = patience
 
     def begin(self) -> None:
-        """Note that the current thread works on it."""
+        """Note that the current thread works on the job."""
         self.thread = threading.current_thread()
         self.until = really_monotonic() + self._patience
 
     def end(self, _: object = None) -> None:
-        """Note that it is over; its result is about to arrive."""
+        """Note that the job is over; its result is about to arrive."""
         self.thread = None
         self.until = really_monotonic() + _MOMENT
 
@@ -67,8 +67,8 @@ class _Job:
 class SleepingThreads:
     """The threads of a simulation, as code that sleeps virtually.
 
-    What they give to other threads is done in real time: to those of a pool, as `asyncio.to_thread`
-    does. Before they sleep, they wait for it, unless it polls or sleeps in the simulation.
+    Work that they give to other threads, such as those of a pool by `asyncio.to_thread`, is done in
+    real time. Before they sleep, they wait for it, unless it polls or sleeps in the simulation.
 
     Args:
         threads: the threads that call the simulation.
@@ -99,7 +99,7 @@ class SleepingThreads:
     def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
         """Let a thread sleep virtually that a worker starts, for its heartbeats for example.
 
-        Those of the test itself may be anything, such as servers.
+        Threads that the test itself starts keep real time: they may be anything, such as servers.
         """
         if threading.current_thread() is not self._test or self._threads.current().tasks:
             self._threads.adopt(thread)
@@ -119,7 +119,7 @@ class SleepingThreads:
         return run, job.end
 
     def _awaits_jobs(self) -> bool:
-        """Return whether the code waits for jobs of other threads that are done in real time."""
+        """Return whether the code waits for jobs that other threads do in real time."""
         self._jobs = [each for each in self._jobs if each.thread or each.is_awaited()]
         threads = self._threads.asleep()
         asleep = [each for each in self._jobs if each.thread in threads]
@@ -129,7 +129,7 @@ class SleepingThreads:
         )
 
     def _end_polls_of_ending_pool(self) -> None:
-        """End the polls that a pool waits for, which ends itself: no one else does."""
+        """End the polls that a pool waits for while it shuts down: nothing else would end them."""
         if any(each.joins and each.thread for each in self._jobs):
             working = {each.thread for each in self._jobs}
             with self._lock:
@@ -141,7 +141,7 @@ class SleepingThreads:
         """Do nothing: time waits for a thread that holds a task, whatever that waits for."""
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
-        """Sleep for some seconds, or until `woken` returns that it is over."""
+        """Sleep for some seconds, or until `woken` returns that the sleep is over."""
         while woken is not None and self._awaits_jobs():
             if woken():
                 return

@@ -1,7 +1,7 @@
 """The module ``time`` as code sees it that sleeps virtually: clocks, and references to functions.
 
-Code such as ``while time.monotonic() < end: time.sleep(1)`` would wait for the real clock, and let
-simulated time fly meanwhile. So the clocks that it reads advance with simulated time: they are
+Code such as ``while time.monotonic() < end: time.sleep(1)`` would wait for the real clock, while
+simulated time rushes ahead. So the clocks that it reads advance with simulated time: they are
 ahead of the real ones. A real wait, for a socket or a process, counts as well if it lasts:
 otherwise code that waits for such things until an instant would wait forever. Short ones do not
 count, so that runs can be repeated.
@@ -29,7 +29,7 @@ _STALL = 1.0
 """Real seconds in which simulated time stands still after which further ones count."""
 
 _TICK = 1e-6
-"""Seconds between two readings: code may divide by what has passed."""
+"""The least number of seconds between two readings: code may divide by the difference."""
 
 _latest = 0.0
 """The latest instant that was read: code may remember it from one run to the next."""
@@ -70,7 +70,7 @@ class ClockAhead:
 
 
 WAITS = frozenset({"threading", "queue"})
-"""Modules that wait for others, until a clock has reached an instant; a frozen clock never does."""
+"""Modules that wait for other threads until a clock reaches an instant; a frozen one never does."""
 
 REALLY_WAIT = frozenset({"subprocess"})
 """Modules whose waits take real time, because what they wait for does."""
@@ -162,7 +162,8 @@ class TimeFunctions:
     def _find(self) -> None:
         """Look through the modules that were imported since.
 
-        What is there while the time is frozen is a place as well, for when it no longer is.
+        A reference to a function of a tool that has frozen the time counts as well: once time is no
+        longer frozen, it refers to the real function again.
         """
         present = {id(getattr(time, pair[0].__name__)): pair for pair in self._pairs.values()}
         self._known = present | self._pairs

@@ -96,7 +96,7 @@ class TimedService(Protocol):
         ...
 
     def may_be_due(self, instant: float) -> bool:
-        """Return False if nothing happens up to an instant, which is cheap to tell; else True."""
+        """Return False if nothing happens up to an instant; True means it may. Cheap to ask."""
         ...
 
     def run_until(self, instant: int) -> None:
@@ -260,7 +260,7 @@ class TimeSkipping:
     def _may_be_due(self, instant: float) -> bool:
         """Return False if nothing happens up to an instant, and no poll ends on a clock that runs.
 
-        That is cheap to tell. True says nothing.
+        Cheap to ask. True only means that something may happen.
         """
         return (
             self._service.may_be_due(instant)
@@ -284,7 +284,7 @@ class TimeSkipping:
         return self._sleeps
 
     def begin_sleep(self, poller: Poller, seconds: float) -> Sleep:
-        """Let a client sleep; infinitely long if it is to be woken otherwise."""
+        """Let a client sleep: for infinity if only another event is to wake it."""
         begun = Sleep(poller)
         self._sleeps[begun] = None
         if seconds < inf:
@@ -295,7 +295,7 @@ class TimeSkipping:
         return begun
 
     def end_sleep(self, sleep: Sleep) -> None:
-        """Let a client sleep no longer, whether its time is over or not."""
+        """End the sleep of a client, whether its time is over or not."""
         if sleep in self._sleeps:
             del self._sleeps[sleep]
             self._ends_of_sleeps.cancel(sleep.key)
@@ -375,13 +375,14 @@ class TimeSkipping:
             if not self.is_real_while_held:
                 return LOOK
             pause = self._pass_real_time()
-            self.waiting_tasks.release(self._changes)  # For tasks that time has brought.
+            # Clients may come for tasks that the passing time has brought.
+            self.waiting_tasks.release(self._changes)
             return pause
         self._real_pace_since = None
         return self.waiting_tasks.hold_up() if pause is None else pause
 
     def _pass_real_time(self) -> float:
-        """Let as much time pass as has really passed; return when to do so again."""
+        """Let as much simulated time pass as real time has; return when to do so again."""
         now = self._presence.now()
         if self._real_pace_since is None:
             self._real_pace_since = now
@@ -454,7 +455,7 @@ class TimeSkipping:
         return None
 
     def _reach(self, instant: int) -> None:
-        """Let happen what is due at the next instant at which something is."""
+        """Go to the next instant at which something is due, and let it happen."""
         self._clock.reach(instant)
         happening = self._service.next_instant()
         if happening is not None and happening <= instant:

@@ -12,7 +12,7 @@ event loops; see `flowy_sim._simulation.event_loop`.
 Code that waits until a clock has reached an instant, such as `queue.Queue.get`, needs that clock to
 follow: `time.monotonic` and `time.time` are replaced, too.
 
-A process that is forked has real time: no runner there would ever let its code go on.
+A forked process keeps real time: it has no runner that would let its code go on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _really_end_pool: Any = asyncio.BaseEventLoop._do_shutdown  # type: ignore[attr-
 _really_run_forever = asyncio.BaseEventLoop.run_forever
 
 _LOOK = 0.005
-"""Real seconds between two looks whether a real wait is over."""
+"""Real seconds between two checks whether a real wait is over."""
 
 
 class Sleeper(IdleSleeper, Protocol):
@@ -82,7 +82,7 @@ class Sleeper(IdleSleeper, Protocol):
         ...
 
     def sleep(self, seconds: float, woken: Callable[[], bool] | None = None) -> None:
-        """Sleep for some seconds, or until `woken` returns that it is over."""
+        """Sleep for some seconds, or until `woken` returns that the sleep is over."""
         ...
 
     def start_thread(self, thread: threading.Thread, really_start: Callable[[], None]) -> None:
@@ -92,7 +92,7 @@ class Sleeper(IdleSleeper, Protocol):
     def job(
         self, function: Callable[..., Any], *, joins: bool = False
     ) -> tuple[Callable[..., Any], Callable[..., None]]:
-        """Wrap a function that another thread is to run; only if it cannot be suspended.
+        """Wrap a function that another thread is to run; only for code that cannot be suspended.
 
         Args:
             function: the function.
@@ -108,7 +108,7 @@ class Sleeper(IdleSleeper, Protocol):
         ...
 
     def wait(self, woken: Callable[[float], bool], seconds: float = inf) -> None:
-        """Wait until `woken` returns that it is over; only if it can be suspended.
+        """Wait until `woken` returns that the wait is over; only for code that can be suspended.
 
         Args:
             woken: is called with the real seconds for which it may wait.
@@ -238,7 +238,7 @@ def _submit(self: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: An
 
 
 def _is_no_end(record: logging.LogRecord) -> bool:
-    """Return whether a pool logs an error, and not that one of its threads was ended."""
+    """Return whether a pool logs a real error, rather than that one of its threads was ended."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, SystemExit)
 
@@ -312,8 +312,8 @@ def _wait_virtually(condition: Any, timeout: float | None, sleeper: Sleeper) -> 
         notified = notified or waiter.acquire(timeout=seconds)
         return notified
 
-    # As in CPython's `Condition.wait`, apart from the wait itself. Whoever notifies releases the
-    # lock of a waiter.
+    # As in CPython's `Condition.wait`, apart from the wait itself. A thread that notifies
+    # releases the lock of a waiter.
     condition._waiters.append(waiter)
     saved = condition._release_save()
     try:

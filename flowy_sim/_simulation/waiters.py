@@ -90,7 +90,7 @@ class TaskPoller(Poller):
         loop = task.get_loop()
 
         def is_there() -> bool:
-            """A task that has returned may have passed on its reply to others of its loop."""
+            """Even a task that has returned may have passed on its reply to others of its loop."""
             if not task.done():
                 return True
             return not task.cancelled() and task.exception() is None and loop.is_running()
@@ -118,7 +118,7 @@ class Threads:
         intercept: called first with each call, without the lock: operation, members and region. It
             returns the reply, or None to let the call be carried out; set by a test runner.
         intercept_in_event_loop: the same for calls of coroutines.
-        taking_turns: threads that a test runner lets go on, one at a time; time waits for none.
+        taking_turns: threads that a test runner resumes one at a time; time does not wait for them.
         sleep_virtually: whether threads sleep in simulated time.
         runner: the thread of a test runner while it takes turns; its calls take no simulated time.
     """
@@ -170,7 +170,7 @@ class Threads:
             SystemExit: the process was forked from that of the simulation.
         """
         if self._forks != _Forks.made:
-            # Not an exception that code catches and tries again: no one would see what it does.
+            # Not an Exception, which code may catch to try again: the error would stay unseen.
             raise SystemExit(_FORKED)
         if self._is_released:
             self.end_if_released()
@@ -204,7 +204,7 @@ class Threads:
         return any(True for _ in self._others())
 
     def another_computes(self) -> bool:
-        """Return whether such a thread computes, or has since the last look; only Linux can tell.
+        """Return whether another thread computes, or has since the last look; only Linux can tell.
 
         While this looks, a thread that computes may wait for the interpreter's lock.
         """
@@ -261,7 +261,7 @@ class Threads:
         poll_seconds: float,
         exact: bool = False,
     ) -> Reply:
-        """Carry out a call of the current coroutine; arguments and errors as of `call`."""
+        """Carry out a call of the current coroutine; see `call` for arguments and errors."""
         if self.intercept_in_event_loop is not None:
             reply = await self.intercept_in_event_loop(operation, request, region)
             if reply is not None:
@@ -316,7 +316,7 @@ class Threads:
         return sleep
 
     def end_sleep(self, sleep: Sleep) -> None:
-        """Let the current thread sleep no longer; the lock must be held."""
+        """End the sleep of the current thread; the lock must be held."""
         self.host.time_skipping.end_sleep(sleep)
         del self._waiting[sleep]
         self._hand_over_watch(sleep)
@@ -387,7 +387,7 @@ class Threads:
             self._is_released = True
             for thread in self._adopted():
                 queues.pop(thread, None)  # The interpreter would wait for it.
-            # They return to their threads, which end then.
+            # The polls return to their threads, which then end.
             for poll in list(self.host.polls):
                 self.host.polls.answer_empty(poll)
             for waiting in self._waiting:

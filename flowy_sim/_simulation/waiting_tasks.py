@@ -103,7 +103,7 @@ class WaitingTasks:
         return False
 
     def release_strangers(self) -> bool:
-        """Do the same for lists that the clients have never polled, only once."""
+        """Do what `release` does for lists that the clients have never polled, but only once."""
         for task_list in self._untaken():
             for poll in self._polls:
                 released, turn = poll.poller.released, (task_list, poll.task_list)

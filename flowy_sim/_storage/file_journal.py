@@ -4,11 +4,12 @@ The file is not a log of calls. It holds the current state: registrations, histo
 effects. So it grows no faster than the histories that are retained, and a version of
 flowy-sim that would have answered differently can continue with it.
 
-All commits that wait at the same time share one transaction (group commit, as in PostgreSQL): to
-wait for the disk takes milliseconds however little is written, so one for each call would limit the
-server to a few hundred calls a second. A transaction is written in the thread of the event loop,
-which takes little time, as nothing waits for the disk there; a separate thread then waits for the
-disk, twice, and does nothing else, as it would compete with the loop for the interpreter.
+All commits that wait at the same time share one transaction (group commit, as in PostgreSQL):
+waiting for the disk takes milliseconds however little is written, so one transaction for each call
+would limit the server to a few hundred calls a second. A transaction is written in the thread of
+the event loop, which takes little time, as nothing waits for the disk there; a separate thread then
+waits for the disk, twice, and does nothing else, because more work there would compete with the
+loop for the interpreter.
 
 If a transaction fails, the simulations are restored from the file, and the calls that wait fail.
 Until the file can be written again, calls that would change something are refused before they do.
@@ -301,7 +302,7 @@ class FileJournal:
 class Commit:
     """A transaction that several calls wait for; cancelling one of them does not cancel it.
 
-    All of them are told at once: to let the loop come round for each of them would take longer.
+    All of them are notified at once: one round of the event loop for each would take longer.
 
     Attributes:
         outcome: done as soon as the transaction is durable or has failed.

@@ -113,7 +113,7 @@ def create(path: Path, fill: Callable[[Connection], object] | None = None) -> No
         FileRefusedError: the file cannot be created, or exists already.
     """
     try:
-        # A name of its own: the file of a user may have any name that could be thought of here.
+        # In a folder with a unique name: any fixed name might be that of a file of the user.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
             made = Path(folder, "new").absolute()  # See `writable_file`.
             with closing(sqlite3.connect(made, isolation_level=None)) as connection:
@@ -161,7 +161,7 @@ def write_complete(path: Path, content: bytes) -> None:
     if target.exists() and not target.is_file():
         path.write_bytes(content)
         return
-    # A name of its own, as in `create`.
+    # A unique name, as in `create`.
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
         made = Path(folder, "new")
         made.write_bytes(content)
@@ -216,8 +216,8 @@ def reading(path: Path, said: str = "", *, accept_loss: bool = False) -> Iterato
 def _may_have_log(path: Path) -> bool:
     """Return whether SQLite has to look for a log, for which it makes another file beside it.
 
-    That is impossible in a folder that cannot be written, such as on a disk for archives; and of a
-    file that cannot be written, it could not be removed again. What was closed needs none.
+    SQLite cannot make that file in a folder that cannot be written, such as on a disk for archives,
+    and could not remove it again beside a file that cannot be written. A closed file needs none.
     """
     if os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK):
         return True
@@ -275,7 +275,7 @@ def _put_in_place(made: Path, path: Path) -> None:
 def _replace_empty(made: Path, path: Path) -> None:
     with path.open("rb+") as empty:
         if fcntl is not None:
-            # Of several processes, one gets the lock before the file of that name is another one.
+            # Of several processes, only one gets the lock before the name belongs to another file.
             try:
                 fcntl.flock(empty, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

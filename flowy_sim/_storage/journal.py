@@ -170,7 +170,7 @@ class SimulationJournal:
 
     def commit(self, engines: Iterable[Engine], mode: str, now: int) -> None:
         """Commit what has changed; see `Journal.commit`."""
-        # As `_wait_for`, without its call: this is what most calls do.
+        # The body of `_wait_for`, without the call: most calls to the service come here.
         self._last = self.journal.commit(self._simulation, engines, mode, now)
         self.changes += 1
         self.until = now

@@ -37,10 +37,10 @@ from flowy_sim._storage.tables import Row, encode
 
 #: The key of the mark in the table ``about``.
 _MARK = "mark"
-#: The size of a progress file: disks write that much completely or not at all.
+#: The size of a progress file: disks write this many bytes completely or not at all.
 _SECTOR = 512
-#: Whether one call of the system writes and waits for the disk. A thread that makes several waits
-#: for the interpreter after each.
+#: Whether a single system call writes and waits for the disk. A thread that makes several calls has
+#: to wait for the interpreter after each.
 _IS_ONE_CALL = hasattr(os, "O_DSYNC") and hasattr(os, "pwrite")
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_DSYNC", 0)
 _HEADER_BYTES = 100
@@ -303,7 +303,8 @@ class Progress:
         """Copy everything in the log to the database, and empty the log."""
         (is_busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
         if not is_busy:
-            # In between: earlier, it would promise too much, and later, an empty log would not fit.
+            # The mark comes between the two: before the copy it would promise too much, and an
+            # empty log does not fit the old mark.
             self._mark = self._mark._replace(base=self._mark.changes)
             self._write(self._mark)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -311,8 +312,9 @@ class Progress:
     def resume(self) -> None:
         """Continue after something could not be written, from where the database has got.
 
-        What is in the log may not be durable, although the log could be written again since: the
-        system writes only once what it has in memory. So everything is copied to the database.
+        What is in the log may not be durable, even if the log can be written again: after an error,
+        the system does not write the same pages from memory a second time. So everything is copied
+        to the database.
         """
         self._mark = self._mark._replace(changes=ProgressMark.read(self._connection).changes)
         self.empty_log()

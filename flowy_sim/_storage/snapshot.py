@@ -39,7 +39,7 @@ from flowy_sim._storage.writable_file import writing
 
 
 class Selection(NamedTuple):
-    """What a snapshot has; everything by default.
+    """What a snapshot contains; everything by default.
 
     Attributes:
         simulation: the name of a simulation; None for all.

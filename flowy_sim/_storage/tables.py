@@ -143,7 +143,7 @@ def _checksum(values: Sequence[Any]) -> int:
 
 _encoder = json.JSONEncoder(separators=(",", ":"))
 _make_encoder: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined]
-#: The encoder in C, which `JSONEncoder.encode` makes again each time; None without it.
+#: The encoder in C, made once: `JSONEncoder.encode` makes one for each call. None without it.
 _encode_parts = _make_encoder and _make_encoder(
     None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
 )
@@ -230,7 +230,7 @@ class EventLayout:
         members = self.members[name]
         if len(values) > len(members):
             raise ValueError(f"an event has more members than {name} can have")
-        # One that was written with an older model has fewer.
+        # An event that was written with an older model has fewer members.
         return event_types()[name].load(at, dict(zip(members, values, strict=False)))
 
 
@@ -272,7 +272,7 @@ def execution_state(
 ) -> list[Any]:
     """Return an execution without its key and its events.
 
-    That of a closed one includes a summary of its history, so that the history need not be read.
+    The state of a closed one includes a summary of its history, which then need not be read.
 
     Args:
         execution: the execution.

@@ -35,7 +35,7 @@ from flowy_sim._storage.tables import (
     type_state,
 )
 
-#: Number of events, about, of forgotten executions that one unit of work deletes: to delete many
+#: Approximate number of events of forgotten executions that one unit of work deletes: deleting many
 #: takes long.
 MOST_FORGOTTEN = 5_000
 
@@ -288,7 +288,7 @@ class StoredEngine:
         """Note pending effects, and which executions they keep from being forgotten."""
         for key, effect in changes.effects_over:
             if effect.kind == TIME_OUT:
-                continue  # It ends with its execution, and is in the row of that.
+                continue  # It ends with its execution, and is stored in the row of the execution.
             unit.delete("effects", *self._row(unit, execution_of(effect.arguments[0])), key)
             for referred in _outlived(effect):
                 self._referred[referred] -= 1

@@ -111,10 +111,10 @@ class WritableFile:
                 self._progress.empty_log()
 
     def check(self) -> None:
-        """See whether the file can be written, and make durable what is in it.
+        """Check whether the file can be written, and make durable what is in it.
 
         Raises:
-            sqlite3.Error, OSError: it cannot.
+            sqlite3.Error, OSError: it cannot be written.
         """
         self._in_place.check()
         connection = self.connection
@@ -141,7 +141,7 @@ class WritableFile:
             self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
         self.connection.close()
         if finished:
-            # SQLite leaves it when the file has another name by now.
+            # SQLite does not remove the log if the file has another name by now.
             self._in_place.remove(log_of(self._path))
         os.close(self._log)
         self._progress.close(finished=finished)
@@ -158,10 +158,10 @@ class _InPlace:
         self._files = {str(path): os.stat(path) for path in paths}
 
     def check(self) -> None:
-        """See whether all files are where they were.
+        """Check whether all files are where they were.
 
         Raises:
-            OSError: one is not.
+            OSError: a file was moved, replaced or removed.
         """
         for path in self._files:
             if not self._is(path):
@@ -185,7 +185,7 @@ class _InPlace:
 def _lock(path: Path, seen: files.Signature) -> Connection:
     """Open a file that has not changed since it was read, and lock it."""
     if not os.access(path, os.W_OK):
-        # SQLite would open it for reading.
+        # SQLite would open it for reading only.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     # Absolute: SQLite takes other names for databases in memory and for URIs.
     connection = sqlite3.connect(
@@ -219,7 +219,7 @@ def _compact(connection: Connection) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     if pages >= _COMPACTED_PAGES and free > pages / 2:
-        # Without enough space for that on the disk the file stays as it is.
+        # If the disk has too little space for that, the file stays as it is.
         with suppress(sqlite3.OperationalError):
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,4 +1,4 @@
-"""Which lines and branches of workflows, and of code that polls by itself, runs have taken.
+"""Coverage: the lines and branches of workflows and poll loops that runs have taken.
 
 `sys.monitoring` reports it, which exists since Python 3.12: with a tool ID of its own, beside those
 of debuggers, profilers and coverage.py, and only for the functions concerned. A line is reported
@@ -61,9 +61,9 @@ class CoveredFile(NamedTuple):
     Attributes:
         path: the file.
         lines: the lines that were measured.
-        lines_never_run: those of them that no run has reached.
-        branches_never_taken: lines, and in words which way was never taken from there although
-            both ends of it have run.
+        lines_never_run: the measured lines that no run has reached.
+        branches_never_taken: line numbers, each with a description of the way that was never taken
+            from there although the lines at both of its ends have run.
     """
 
     path: str
@@ -73,17 +73,17 @@ class CoveredFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path, relative to the working directory if it is below it."""
+        """The path of the file, relative to the working directory if the file is below it."""
         path = Path(self.path)
         return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
     def describe_lines(self) -> str:
-        """Return the lines that never ran, such as ``order.py:41-44, 60``; or nothing."""
+        """Return the lines that never ran, such as ``order.py:41-44, 60``; empty if all ran."""
         written = [str(a) if a == b else f"{a}-{b}" for a, b in self._spans()]
         return f"{self.name}:{', '.join(written)}" if written else ""
 
     def describe_branches(self) -> list[str]:
-        """Return the ways that were never taken, such as ``order.py:39 if `paid` is false``."""
+        """Return the branches never taken, such as ``order.py:39 if `paid` is false``."""
         return [f"{self.name}:{line} if {way}" for line, way in self.branches_never_taken]
 
     def _spans(self) -> Iterator[tuple[int, int]]:

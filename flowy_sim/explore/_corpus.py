@@ -1,4 +1,4 @@
-"""The corpus: a folder that explorations of a test keep, so that the next one continues from there.
+"""The corpus: a folder in which an exploration of a test stores where the next one continues.
 
 Two things are kept. The *notable* runs are tried first: those in which an execution ended in a new
 way, a condition was true for the first time, or the test failed. They are written as choices that

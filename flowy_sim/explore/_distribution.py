@@ -259,7 +259,7 @@ def parse_shard(given: object) -> Shard:
     if slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
         return Shard(int(number), int(of))
     raise ConfigurationError(
-        f"shard must be like '3/16', the third of sixteen parts, and not {given!r}"
+        f"shard must be like '3/16', the third of sixteen parts, not {given!r}"
     )
 
 

@@ -51,17 +51,18 @@ def explore(test: Test, *, strict: bool = True, **options: Any) -> Exploration:
     """Run a test in many orders and under many faults, and fail if it fails in one of them.
 
     Args:
-        test: a function that runs workflows with the `Runner` that it receives, and asserts. It
-            must do the same each time that it is called, and leave nothing behind.
-        strict: whether to fail also if the test has a stub that no run has used.
+        test: a function that receives a `Runner`, runs workflows with it, and asserts what must
+            hold. It must do the same each time that it is called, and leave no state behind.
+        strict: whether to fail also if no run has used one of the test's stubs.
         **options: the options of `find`.
 
     Returns:
         The report of the exploration.
 
     Raises:
-        FoundError: the test fails.
-        AssertionError: a stub was never used; the message names it.
+        FoundError: the test fails in one of the runs.
+        AssertionError: a stub was never used, and the message names it; or, with `must_happen`, a
+            condition was true in no run.
         ConfigurationError: an option does not exist or is wrong.
 
     Example:
@@ -114,42 +115,42 @@ def find(
     Args:
         test: as for `explore`.
         faults: the faults that may strike.
-        most_faults: how many faults may strike in one run.
-        invariants: functions that assert what holds after every turn; see
+        most_faults: the maximum number of faults that strike in one run.
+        invariants: functions that assert what must hold after every turn; see
             `flowy_sim.explore.invariant`.
         runs: the maximum number of runs.
         seconds: the maximum number of seconds.
-        processes: the number of processes; None for one on each core. Only one is used where
+        processes: the number of processes; None for one per core. Only one is used where
             processes cannot be forked, or where other threads run.
         executor: a `concurrent.futures.Executor` whose workers explore, on this machine or on
-            others; ``processes`` is then the number of workers to keep busy. The test and what is
-            given to it must be importable by the workers.
+            others; `processes` is then the number of workers to keep busy. The workers must be
+            able to import the test and the options.
         shard: which part of the space to explore, such as ``3/16`` for the third of sixteen, so
-            that several jobs can share the work. All shards together explore all of it, if none of
-            them reaches a limit.
-        corpus: a folder in which explorations of this test keep what is worth trying first, and
-            what they have not tried, so that the next one goes on where this one stopped.
-        simulation: a simulation that the simulations of all runs are made like: with its seed,
-            region, account, limits, latency, patience and empty token, and starting at its
-            current time.
+            that several jobs can share the work. Together, the shards explore the whole space if
+            none of them reaches a limit.
+        corpus: a folder in which explorations of this test store the choices that are worth trying
+            first and those not tried yet, so that the next one continues where this one stopped.
+        simulation: a simulation that serves as a template for the simulations of all runs: they
+            have its seed, region, account, limits, latency, patience and empty token, and start at
+            its current time.
         seed: the seed of all simulations and of the random samples of a large space; by default
             that of `simulation`, or 0.
         choices: make only the run with these choices, as printed for a failure.
-        repeat: returns the command that repeats a failure, given its choices; it is printed with
-            the failure.
-        observations: where to record what all runs have used and met.
+        repeat: a function that receives the choices of a failure and returns the command that
+            repeats it, which is printed with the failure.
+        observations: records what all runs have used and met.
         on_progress: called a few times a second with the number of runs, the number of states, and
             the share of the space so far.
         must_happen: whether to fail if a condition of `Runner.sometimes` was true in no run.
-        full_story: whether the story of a failure has all its lines.
+        full_story: whether to print the story of a failure in full.
         other_processes: whether to replay some histories in a child process with another hash
             seed, time zone, locale, environment and working directory, if the workflows can be
-            imported there. That is done once for each workflow.
+            imported there. Each workflow is replayed there once.
         quiet: whether to suppress what is logged and printed in all runs but the one that fails,
             whose output the failure shows. With `choices`, nothing is suppressed.
-        report: a file to write a page to: what was found, tried and covered, and when a run that
-            fails was lost. That takes some hundred more runs. Or a function that receives what
-            the page shows.
+        report: a file for a page that shows what was found, tried and covered, and when a failing
+            run was lost: when most of its continuations began to fail. That takes a few hundred
+            more runs. Instead of a file, give a function that receives what the page shows.
         **others: ``most_turns``, the turns after which a run counts as endless (1,000), and the
             arguments of `Simulation` (start, latency, limits, …) and of `Runner` (domain,
             activities, workflows, workers, freeze, …).
@@ -397,20 +398,20 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 class WorkflowTest:
     """A test that runs a workflow to its end and asserts nothing else.
 
-    Exploring it finds what no workflow may do in any order and under any fault: get stuck, decide
-    differently on replay, never end, or break an invariant.
+    Exploring it finds the failures that no workflow may have in any order or under any fault: it
+    gets stuck, decides differently on replay, never ends, or breaks an invariant.
 
     Args:
-        workflow: its class.
+        workflow: the class of the workflow.
         arguments: the arguments of its ``run``.
-        workflows: classes among which its child workflows are looked up; other children are not
+        workflows: the classes among which to look up its child workflows; other children are not
             run.
-        activities: classes among which its activities are looked up.
+        activities: the classes among which to look up its activities.
         real: whether the activities found do their work; otherwise they are stubbed.
-        completes: whether it must also complete, whatever goes wrong.
-        started: called with the runner and the execution when it has started, for example to send
-            a signal later; see `Runner.after`.
-        any_result: whether stubs also return all other results of their types.
+        completes: whether the workflow must also complete, whatever goes wrong.
+        started: called with the runner and the execution after the execution has started, for
+            example to send a signal later; see `Runner.after`.
+        any_result: whether stubs also return other results of their types.
 
     Attributes:
         workflows: the workflow, its children, and theirs.

@@ -1,4 +1,4 @@
-"""Replaying histories in another process, where hashes, time and environment differ.
+"""The replay of histories in another process, where hashes, time and environment differ.
 
 A workflow's history is replayed by another worker, on another machine, after a restart. The values
 that must not matter there are always the same within one process: the order of a set, the time
@@ -47,7 +47,7 @@ _REPLAYED: set[tuple[str, str]] = set()
 
 
 class OtherProcessError(AssertionError):
-    """A workflow makes other decisions in another process; the message says which."""
+    """A workflow makes different decisions in another process; the message names them."""
 
     __module__ = "flowy_sim.explore"
 
@@ -122,7 +122,7 @@ class OtherProcess:
         return error
 
     def stop(self) -> None:
-        """Replay no more."""
+        """Stop replaying."""
         child, self._child = self._child, None
         if child is not None:
             child.stop()

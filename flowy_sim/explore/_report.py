@@ -1,4 +1,4 @@
-"""What an exploration reports: how much it covered, and how the test fails."""
+"""The report of an exploration: how much it covered, and how the test fails."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class Failure:
 
     Attributes:
         error: the exception that the test raised.
-        choices: the choices of that run that are not the first possibility.
-        story: what happened, in a few lines.
+        choices: the choices of the failing run that are not the first possibility.
+        story: what happened in that run, in a few lines.
         repeat: the command or call that repeats the run.
         repeatable: whether the test fails each time with the same choices.
-        why: why it does not, if that is known.
-        histories: the histories of the executions that the test has run.
-        output: what user code has logged and printed in that run.
+        why: why the failure is not repeatable, if that is known.
+        histories: the histories of the executions in the failing run.
+        output: what user code logged and printed in the failing run.
     """
 
     error: BaseException
@@ -117,20 +117,20 @@ class Exploration:
     Attributes:
         runs: the number of runs.
         states: the number of different states that were seen between two turns.
-        seconds: how long it took.
+        seconds: how long the exploration took, in real seconds.
         share: the share of the space that was covered: the probability that a random run, in which
             a fault strikes one time in a hundred, equals one of the runs.
         complete: whether the whole space was covered.
         endings: how executions ended, and how many of them.
         failure: how the test fails; None if it did not fail.
         unreached: the given choices that the run never reached.
-        space: what was to be explored.
+        space: what the space consists of, apart from orders.
         struck: in how many runs each fault struck.
         met: in how many runs each condition of `Runner.sometimes` was true.
-        growth: sentences about executions that grow with each signal, or with each run that
-            continues as new, although nothing has failed yet.
-        code: which lines and branches of workflows, and of code that polls by itself, have run,
-            for each file; None if that was not measured.
+        growth: sentences about executions that grow with each signal or each run that continues
+            as new, and will reach a limit, although nothing has failed yet.
+        code: which lines and branches of workflows, and of code that polls with its own loop, have
+            run, for each file; None if that was not measured.
     """
 
     runs: int
@@ -278,7 +278,7 @@ class FoundError(AssertionError):
 
 
 class Observations:
-    """What all runs together have used and met, whether they fail or not.
+    """What all runs of an exploration have used and met, whether they fail or not.
 
     Args:
         coverage: records what the workflows have met; None to record nothing.

@@ -1,8 +1,8 @@
 """Fault injection: workers die, answers get lost, the network fails.
 
 Give faults to a `flowy_sim.testing.Runner` or to `flowy_sim.explore.explore`. Wherever a fault
-could strike, the simulation's schedule chooses whether it does; with the default schedule no fault
-ever strikes. Faults act between the workers and the service, so the code of neither is changed.
+can strike, the simulation's schedule chooses whether it does; with the default schedule, no fault
+ever strikes. Faults act between the workers and the service, and change the code of neither.
 
 Example:
     ::
@@ -87,7 +87,7 @@ EVERYDAY: tuple[InjectedFault, ...] = (
     NetworkError(),
     Restart(),
 )
-"""The faults that every production system meets sooner or later, and must survive."""
+"""The faults that every production system sooner or later meets and must survive."""
 
 BY_NAME: dict[str, type[InjectedFault]] = {
     re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower(): kind
@@ -124,7 +124,7 @@ BY_NAME: dict[str, type[InjectedFault]] = {
         Termination,
     )
 }
-"""The faults that need no arguments, by their names on the command line: ``worker-dies``."""
+"""The faults that need no arguments, by their command-line names, such as ``worker-dies``."""
 
 KINDS: tuple[type[InjectedFault], ...] = (*BY_NAME.values(), Deploy, GradualDeploy, Signal)
 """All faults that are ready to use."""

@@ -60,8 +60,8 @@ class WorkerDiesLate(InjectedFault):
 class WorkerDiesMidway(InjectedFault):
     """A worker dies in the middle of the work: at a heartbeat, or at a `flowy.checkpoint`.
 
-    The code of the activity gets an exception there. It isn't an `Exception`, but ``finally``
-    and ``except BaseException`` do run.
+    The code of the activity receives `Killed` there, which isn't an `Exception`; ``finally`` and
+    ``except BaseException`` blocks do run.
     """
 
     title = "the worker dies in the middle of the work"
@@ -100,7 +100,7 @@ class ActivityFails(InjectedFault):
     operations = (ACTIVITY_POLL,)
 
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
-        """Answer that the task has failed; the worker gets no task."""
+        """Answer that the task has failed; the worker receives no task."""
         assert call.task is not None
         token, reason = call.task["taskToken"], target.failure_reason(call)
         try:
@@ -113,12 +113,12 @@ class ActivityFails(InjectedFault):
 
 @dataclass(frozen=True)
 class Outage(ActivityFails):
-    """An activity fails again and again without doing its work, as when a service it needs is down.
+    """An activity fails repeatedly without doing its work, as when a service that it needs is down.
 
     This uses up the retries of most activities, which single faults do not.
 
     Attributes:
-        times: how many tasks of the same type fail, one after the other.
+        times: how many tasks of the same type fail in a row.
     """
 
     times: int = 10
@@ -136,7 +136,7 @@ class Outage(ActivityFails):
 
 @dataclass(frozen=True)
 class ChildFails(InjectedFault):
-    """A child workflow that a stub replaces fails."""
+    """A stubbed child workflow fails."""
 
     title = "the child workflow fails"
     operations = ("RespondDecisionTaskCompleted",)
@@ -178,7 +178,7 @@ class WorkFails(InjectedFault):
 
 @dataclass(frozen=True)
 class AnswerLost(InjectedFault):
-    """An answer does not reach the service; the worker's call times out."""
+    """An answer does not reach the service, and the worker's call times out."""
 
     title = "the answer is lost on its way"
     operations = (ANSWERS,)
@@ -190,7 +190,7 @@ class AnswerLost(InjectedFault):
 
 @dataclass(frozen=True)
 class ReplyLost(InjectedFault):
-    """The service carries out a call, but its reply is lost, and a polled task with it."""
+    """The service carries out a call, but its reply is lost, and with it any polled task."""
 
     title = "the call is carried out, but its reply is lost"
 
@@ -202,7 +202,7 @@ class ReplyLost(InjectedFault):
 
 @dataclass(frozen=True)
 class AnsweredTwice(InjectedFault):
-    """An answer arrives twice; the worker gets the reply to the second one."""
+    """An answer arrives twice, and the worker receives the reply to the second one."""
 
     title = "the answer arrives twice"
     operations = (ANSWERS,)
@@ -216,7 +216,7 @@ class AnsweredTwice(InjectedFault):
 
 @dataclass(frozen=True)
 class NetworkError(InjectedFault):
-    """A call does not reach the service; the worker cannot connect."""
+    """A call does not reach the service, because the worker cannot connect."""
 
     title = "the network fails"
 
@@ -256,7 +256,7 @@ class _Late(InjectedFault):
     """Something is late.
 
     Attributes:
-        seconds: by how many seconds; None for long enough that the task has timed out.
+        seconds: the delay in simulated seconds; None for one after which the task has timed out.
     """
 
     seconds: float | None = None
@@ -276,7 +276,7 @@ class TaskLate(_Late):
     """A task is slow on its way from the service to the worker.
 
     Attributes:
-        seconds: by how many seconds it is late; None for long enough that it has timed out.
+        seconds: the delay in simulated seconds; None for one after which the task has timed out.
     """
 
     title = "the task arrives late"
@@ -294,7 +294,7 @@ class AnswerLate(_Late):
     In the meantime, heartbeats continue if the worker or its stub sends them automatically.
 
     Attributes:
-        seconds: by how many seconds it is late; None for long enough that the task has timed out.
+        seconds: the delay in simulated seconds; None for one after which the task has timed out.
     """
 
     title = "the answer arrives late"
@@ -307,9 +307,9 @@ class AnswerLate(_Late):
 
 @dataclass(frozen=True)
 class SlowWork(InjectedFault):
-    """Work lasts until just after the next timer has fired, but not until it times out.
+    """An activity works until just after the next timer has fired, but does not time out.
 
-    So the workflow's deadline for an activity passes, and then the activity completes. In the
+    So the workflow's deadline for the activity passes, and then the activity completes. In the
     meantime, heartbeats continue if the worker or its stub sends them automatically.
     """
 
@@ -329,8 +329,8 @@ class SlowWork(InjectedFault):
 class CallLate(InjectedFault):
     """A call that starts, signals, cancels or terminates an execution reaches the service late.
 
-    It arrives just after what is due next. So what the code has read before may be out of date, as
-    in "list, then terminate".
+    The call arrives just after the next thing that is due. So what the code has read before may be
+    out of date, as in "list, then terminate".
     """
 
     title = "the call arrives late"
@@ -354,7 +354,7 @@ class CallLate(InjectedFault):
 class TaskUntaken(InjectedFault):
     """No worker takes a task until it times out, as when there are too few workers.
 
-    It strikes tasks with a time limit for that: ``schedule_to_start`` or ``schedule_to_close``.
+    It strikes tasks that have a ``schedule_to_start`` or ``schedule_to_close`` time-out.
     """
 
     title = "no worker takes the task in time"
@@ -375,7 +375,7 @@ class HeartbeatLate(_Late):
     """A heartbeat is late.
 
     Attributes:
-        seconds: by how many seconds; None for long enough that the task has timed out.
+        seconds: the delay in simulated seconds; None for one after which the task has timed out.
     """
 
     title = "the heartbeat arrives late"

@@ -1,4 +1,4 @@
-"""What an injected fault is: when it can strike and what it can do."""
+"""Injected faults: when they can strike and what they can do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from flowy_sim._clients.simulation import Simulation
 HEARTBEAT = "RecordActivityTaskHeartbeat"
 
 CHECKPOINT = "Checkpoint"
-"""What a call of `flowy.checkpoint` is called among the operations."""
+"""The name of the operation for a call of `flowy.checkpoint`."""
 
 ANSWERS = "Respond"
-"""What the names of all operations begin with that answer a task."""
+"""The prefix of the names of all operations that answer a task."""
 
 ACTIVITY_ANSWERS = "RespondActivityTask"
 
@@ -27,7 +27,7 @@ INJECTED = "injected by the simulation"
 
 
 class Killed(BaseException):
-    """A worker was killed. Not an `Exception`, so ``except Exception`` cannot keep it alive."""
+    """A worker was killed. This isn't an `Exception`, so ``except Exception`` does not catch it."""
 
 
 class Moment(Enum):
@@ -48,7 +48,7 @@ class DeployedCode:
     Attributes:
         workflows: classes of workflows, by the name and version of their types.
         activities: classes of activities, in the same way.
-        loops: code that polls by itself, by the name of the code that it replaces.
+        loops: code that polls with its own loop, by the name of the code that it replaces.
     """
 
     workflows: dict[tuple[str, str], type[Workflow]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class FaultTarget(Protocol):
     """What faults act on: the deciders and workers of a test, and the service that they call.
 
     Attributes:
-        simulation: the service.
+        simulation: the simulation of the service.
         client: a client whose calls no fault strikes.
         domain: the domain of the executions.
     """
@@ -90,15 +90,15 @@ class FaultTarget(Protocol):
 
         Args:
             call: the poll that returned the task, or the answer.
-            seconds: the simulated seconds until then.
+            seconds: the delay in simulated seconds.
 
         Returns:
-            What the worker gets meanwhile: no task, or the reply to its answer.
+            What the worker receives in the meantime: no task, or the reply to its answer.
         """
         ...
 
     def seconds_until_timeout(self, call: WorkerCall) -> float:
-        """Return the simulated seconds after which the task of a call has timed out for sure.
+        """Return the simulated seconds after which the task of a call has certainly timed out.
 
         Args:
             call: the poll that returned the task, or the answer to it.
@@ -109,7 +109,7 @@ class FaultTarget(Protocol):
         """Return the workflow IDs of open executions, the oldest first.
 
         Args:
-            workflow_id: the only one that is of interest; None for all.
+            workflow_id: the only workflow ID to look for; None for all of them.
         """
         ...
 
@@ -121,49 +121,49 @@ class FaultTarget(Protocol):
             count: the number of possibilities.
 
         Returns:
-            The index of the one that is chosen, from 0.
+            The index of the chosen possibility, from 0.
         """
         ...
 
     def failure_reason(self, call: WorkerCall) -> str:
-        """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        """Return a reason for which the task of a call can fail, found in the activity's code."""
         ...
 
     def seconds_past_timer(self, call: WorkerCall) -> float:
         """Return the number of seconds after which the next timer has fired.
 
-        Infinity if there is none that fires before the task of a call times out.
+        Infinity if no timer fires before the task of the call times out.
         """
         ...
 
     def seconds_past_next(self, call: WorkerCall) -> float:
-        """Return the number of seconds after which what is due next has happened.
+        """Return the number of seconds after which the next thing that is due has happened.
 
-        That is a timer, or what a worker or the test does later. Infinity if there is nothing that
-        happens before the task of a call times out.
+        That is a timer that fires, or a delayed call of a worker or the test. Infinity if none of
+        these happens before the task of the call times out.
         """
         ...
 
     def can_leave_untaken(self, call: WorkerCall) -> bool:
-        """Return whether a task that the poll of a call may return would time out if untaken."""
+        """Return whether a poll may return a task that times out if no worker takes it."""
         ...
 
     def leave_untaken(self, call: WorkerCall) -> None:
-        """Never hand out the first such task."""
+        """Never hand out the first task that `can_leave_untaken` has found."""
         ...
 
     def is_of_stubbed_child(self, call: WorkerCall) -> bool:
-        """Return whether the task of a call is of a child workflow that is stubbed."""
+        """Return whether the task of a call belongs to a stubbed child workflow."""
         ...
 
     def received_signals(self) -> list[tuple[str, str, str | None]]:
-        """Return the signals of open executions: the workflow ID, the name and the input."""
+        """Return the signals that open executions have received: workflow ID, name and input."""
         ...
 
     def signal_inputs(self, workflow_id: str, name: str) -> list[str | None]:
-        """Return inputs that a signal can have, by the type that the workflow gives it.
+        """Return inputs that a signal can have, according to its type in the workflow.
 
-        Malformed ones are among them.
+        Malformed inputs are among them.
         """
         ...
 
@@ -172,7 +172,7 @@ class FaultTarget(Protocol):
         ...
 
     def deploy_gradually(self, code: DeployedCode) -> None:
-        """Run old and new code side by side; or if both run, choose which of them stays."""
+        """Run old and new code side by side; if both already run, choose which of them stays."""
         ...
 
     def deploy(self, code: DeployedCode) -> None:
@@ -187,9 +187,10 @@ class WorkerCall(NamedTuple):
         worker: the worker's name.
         operation: the operation, such as ``RespondActivityTaskCompleted``. It is ``Checkpoint``
             at a checkpoint, and the name of the function if a Lambda function is called.
-        request: its arguments.
+        request: the arguments of the operation.
         send: makes the call and returns the reply.
-        task: the task that the call is about, as it was polled; None if it is about none.
+        task: the task that the call is about, as the worker received it; None if the call is about
+            no task.
     """
 
     worker: str
@@ -207,7 +208,7 @@ class InjectedFault:
     or, if its moment is `Moment.TURN` or `Moment.END`, `happen`.
 
     Attributes:
-        most: how many times it may strike in one run, at least 1.
+        most: the maximum number of times that the fault strikes in one run, at least 1.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -230,53 +231,53 @@ class InjectedFault:
         _checks.whole_number(f"most of {type(self).__name__}", self.most, least=1)
 
     title: ClassVar[str] = "a fault strikes"
-    """What goes wrong, as a short clause; it names the fault in stories and in choices."""
+    """What goes wrong, as a short clause, which names the fault in stories and choices."""
 
     moment: ClassVar[Moment] = Moment.CALL
     operations: ClassVar[tuple[str, ...]] = ()
-    """Prefixes of the operations that it can strike; empty for all operations."""
+    """Prefixes of the operations that the fault can strike; empty for all operations."""
 
     is_from_outside: ClassVar[bool] = False
-    """Whether it comes from outside: it then also arrives just before something else is due."""
+    """Whether the fault comes from outside; it may then strike just before something is due."""
 
     @property
     def eventually(self) -> bool:
-        """Whether it strikes in every run: at the latest when nothing else is left to do."""
+        """Whether the fault strikes in every run, at the latest when nothing else is left to do."""
         return False
 
     def can_strike(self, target: FaultTarget) -> bool:
-        """Return whether it can strike now.
+        """Return whether the fault can strike now.
 
         Args:
-            target: what faults act on.
+            target: the deciders, workers and service that the fault acts on.
         """
         return True
 
     def can_strike_call(self, target: FaultTarget, call: WorkerCall) -> bool:
-        """Return whether it can strike a call, of an operation that it can strike.
+        """Return whether the fault can strike a call of one of its `operations`.
 
         Args:
-            target: what faults act on.
+            target: the deciders, workers and service that the fault acts on.
             call: the call.
         """
         return True
 
     def in_a_row(self) -> int:
-        """Return how many times it strikes, once chosen: the calls that follow about the same."""
+        """Return how many similar calls in a row the fault strikes once it is chosen."""
         return 1
 
     def strike(self, target: FaultTarget, call: WorkerCall) -> Reply:
         """Strike a call.
 
         Args:
-            target: what faults act on.
+            target: the deciders, workers and service that the fault acts on.
             call: the call. Nothing has been sent yet; ``call.send()`` sends it.
 
         Returns:
-            The reply that the worker gets.
+            The reply that the worker receives.
 
         Raises:
-            Exception: what the worker gets instead of a reply.
+            Exception: the exception that the worker receives instead of a reply.
             Killed: the worker dies.
         """
         raise NotImplementedError
@@ -285,7 +286,7 @@ class InjectedFault:
         """Strike where no call is involved: between two turns, or after an execution has closed.
 
         Args:
-            target: what faults act on.
+            target: the deciders, workers and service that the fault acts on.
         """
         raise NotImplementedError
 

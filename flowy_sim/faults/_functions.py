@@ -34,10 +34,10 @@ class LambdaFails(_OfFunction):
 
 @dataclass(frozen=True)
 class LambdaOutage(LambdaFails):
-    """A Lambda function fails again and again, without any work.
+    """A Lambda function fails repeatedly without doing its work.
 
     Attributes:
-        times: how many calls fail, one after the other.
+        times: how many calls fail in a row.
     """
 
     times: int = 10
@@ -69,7 +69,7 @@ class LambdaSlow(_OfFunction):
     """A Lambda function is slow.
 
     Attributes:
-        seconds: how many seconds longer it takes.
+        seconds: how many simulated seconds longer the function takes.
     """
 
     seconds: float = 60
@@ -89,7 +89,7 @@ class LambdaSlow(_OfFunction):
 class LambdaTwice(_OfFunction):
     """A Lambda function runs twice for one call, as when Lambda retries it.
 
-    The second result counts.
+    The second result is used.
     """
 
     title = "the Lambda function runs twice"

@@ -1,4 +1,4 @@
-"""Injecting faults: which of those that were given may still strike, and which one does.
+"""The injection of faults: which of the given faults may still strike, and which one does.
 
 Whether a fault strikes is a choice of the schedule, like any other. So nothing here is random, and
 exploring can try both.

@@ -27,7 +27,7 @@ class ClockJumps(_BetweenTurns):
     """All workers are suspended for a while, as when a laptop sleeps; the service is not.
 
     Attributes:
-        seconds: for how many simulated seconds.
+        seconds: the simulated seconds for which workers are suspended.
     """
 
     seconds: float = 3600
@@ -49,7 +49,7 @@ class ClockJumps(_BetweenTurns):
 
 @dataclass(frozen=True)
 class Restart(_BetweenTurns):
-    """All workers are restarted; the tasks that they hold and all that is in memory are lost."""
+    """All workers are restarted, and lose the tasks that they hold and everything in memory."""
 
     title = "all workers are restarted"
 
@@ -107,10 +107,10 @@ class Deploy(_Deployment):
     """All workers are restarted with new code, while executions are open.
 
     Attributes:
-        workflows: the new classes. Each replaces the class that declares the same type.
-        activities: the new activities, in the same way. Each also replaces a stub of its type.
-        loops: the new code that polls by itself, by the name of the code that it replaces: the
-            one that `Runner.loop` was called with, or by default the name of the function.
+        workflows: the new workflow classes. Each replaces the class that declares the same type.
+        activities: the new activities. Each replaces the activity and the stub of the same type.
+        loops: the new code that polls with its own loop, by the name of the code that it replaces:
+            the name that `Runner.loop` was called with, or by default that of the function.
 
     Example:
         ``Deploy(loops={"decide": decide_differently})``
@@ -127,10 +127,10 @@ class Deploy(_Deployment):
 class GradualDeploy(_Deployment):
     """Old and new code run side by side for a while; then either the new or the old code stays.
 
-    While both run, tasks go to old and new deciders and workers alike. So an old worker may get a
-    task that a new decider has scheduled, and the other way round. Types of the new code are
-    registered, and only workers with the new code know them. Workers of flowy that stop answer the
-    task that they work on first; a poll loop stops where it is.
+    While both run, old and new deciders and workers all receive tasks. So an old worker may
+    receive a task that a new decider has scheduled, and the other way round. The types of the new
+    code are registered, and only workers with the new code know them. Before a worker of flowy
+    stops, it answers the task that it works on; a poll loop stops where it is.
 
     An old decider may also get a task of an execution in which a new decider has called `patched`.
     It cannot replay that execution: the old code stops, and a new decider takes the task after its
@@ -140,11 +140,11 @@ class GradualDeploy(_Deployment):
     answer of a new decider was late, the new code is deployed again.
 
     Attributes:
-        workflows: the new classes. Each replaces the class that declares the same type.
-        activities: the new activities, in the same way. Each also replaces a stub of its type.
-        loops: the new code that polls by itself, by the name of the code that it replaces.
-        most: how many times it may strike: the first time, the new code starts; the second time,
-            the old or the new code stops.
+        workflows: the new workflow classes. Each replaces the class that declares the same type.
+        activities: the new activities. Each replaces the activity and the stub of the same type.
+        loops: the new code that polls with its own loop, by the name of the code that it replaces.
+        most: how many times the fault may strike: the first time, the new code starts; the second
+            time, the old or the new code stops.
 
     Example:
         ``GradualDeploy((NewOrder,), activities=(new_charge,))``
@@ -186,15 +186,16 @@ class _FromOutside(_BetweenTurns):
 
 @dataclass(frozen=True)
 class Signal(_FromOutside):
-    """A signal arrives, at any moment.
+    """A signal arrives at any moment.
 
     Attributes:
         name: the signal's name.
-        input: its input, as text; None for no input.
-        any_value: whether it may carry any value, apart from `input`: values of the type that the
-            workflow gives to the signal, and malformed ones. Without `input`, the first of these
-            values is the simplest one.
-        eventually: whether it arrives in every run: at the latest when nothing else is left to do.
+        input: the signal's input, as text; None for no input.
+        any_value: whether the signal may also carry values other than `input`: values of the type
+            that the workflow gives to the signal, and malformed ones. Without `input`, the first
+            of these values is the simplest one.
+        eventually: whether the signal arrives in every run, at the latest when nothing else is
+            left to do.
         workflow_id: the execution's workflow ID; None for the oldest open execution.
     """
 
@@ -287,7 +288,7 @@ class StartedTwice(InjectedFault):
 
 @dataclass(frozen=True)
 class CancelRequest(_FromOutside):
-    """The cancellation of an execution is requested, at any moment.
+    """The cancellation of an execution is requested at any moment.
 
     Attributes:
         workflow_id: the execution's workflow ID; None for the oldest open execution.
@@ -304,7 +305,7 @@ class CancelRequest(_FromOutside):
 
 @dataclass(frozen=True)
 class Termination(_FromOutside):
-    """An execution is terminated, at any moment.
+    """An execution is terminated at any moment.
 
     Attributes:
         workflow_id: the execution's workflow ID; None for the oldest open execution.

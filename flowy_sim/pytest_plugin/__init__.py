@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for a simulation, running workflows, stubs, replay, an endpoint.
+"""The pytest plugin: fixtures for simulations, workflows, stubs, activities, replay and endpoints.
 
 pytest loads it wherever the package is installed, so it imports flowy, boto3 and the rest of
 `flowy_sim` only when a test uses a fixture or a marker.
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--swf-story",
         choices=["short", "full"],
         default="short",
-        help="how much to tell of the run in which an explored test fails",
+        help="how much to show of the run in which an explored test fails",
     )
     group.addoption(
         "--swf-record",
@@ -52,5 +52,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--swf-coverage",
         action="store_true",
-        help="report which outcomes activities and child workflows have had, and which never",
+        help="report which outcomes of activities and child workflows occurred, and which never",
     )

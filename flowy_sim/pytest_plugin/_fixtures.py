@@ -140,8 +140,8 @@ def swf_boto3(
 ) -> Iterator[ModuleType]:
     """The module boto3, whose SWF clients call the simulation while the test runs.
 
-    For code that makes its own clients. Neither a region nor credentials are needed, and no SWF
-    client reaches AWS. Clients of other services are not changed, so that moto can answer them.
+    Use it for code that makes its own clients. Neither a region nor credentials are needed, and no
+    SWF client reaches AWS. Clients of other services are unchanged, so that moto can answer them.
     With ``@pytest.mark.swf(virtual_sleep=True)``, threads that have called the simulation sleep in
     simulated time.
     """
@@ -161,7 +161,7 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
 
     Call it with an activity, or its name and version; one of ``result``, ``error``, ``function``
     and ``timeout``; and the simulated seconds that it ``takes``; see `flowy_sim.testing.Stubs`. A
-    stub that is never used fails the test, unless it is marked ``swf(strict=False)``.
+    stub that is never used fails the test, unless the test is marked ``swf(strict=False)``.
     """
     from flowy_sim._simulation.stubs import Stubs
 
@@ -173,9 +173,9 @@ def swf_stub(request: pytest.FixtureRequest) -> Stubs:
 def swf_activity(request: pytest.FixtureRequest) -> ActivityEnvironment:
     """Runs an activity without a service: ``swf_activity(Resize, "photo.jpg", 150)``.
 
-    It returns the activity's result. Heartbeats are recorded in ``swf_activity.heartbeats``; after
-    ``swf_activity.cancel(at=2)`` the second one reports that the task is to be canceled. See
-    `flowy_sim.testing.ActivityEnvironment`.
+    It returns the activity's result. Heartbeats are recorded in ``swf_activity.heartbeats``. After
+    ``swf_activity.cancel(at=2)``, the second heartbeat reports that cancellation was requested.
+    See `flowy_sim.testing.ActivityEnvironment`.
     """
     from flowy_sim.testing._activity_environment import ActivityEnvironment
 
@@ -190,8 +190,8 @@ def swf_run(request: pytest.FixtureRequest, swf: Simulation, swf_stub: Stubs) ->
     activities=…, workflows=…, domain=…, workers=…, freeze=…)`` sets the arguments of
     `flowy_sim.testing.Runner`. If the test fails, its report shows what ran when.
 
-    If boto3 is imported, its SWF clients call the simulation while the test runs, also those that
-    were made before. In a test that uses ``swf_endpoint``, they call what they are made for.
+    If boto3 is imported, its SWF clients call the simulation while the test runs, even clients that
+    were made before. In a test that uses ``swf_endpoint``, clients keep their own endpoints.
     """
     from flowy_sim.testing import Runner
 
@@ -220,16 +220,17 @@ def swf_replay(
 ) -> Callable[..., None]:
     """Replays a history: ``swf_replay(ImageCategorization, "histories/photo.json")``.
 
-    It fails if the workflow's code no longer makes the recorded decisions; the message names the
-    event, what the history shows there, and what the code decided. The history is a
+    The replay fails if the workflow's code no longer makes the recorded decisions; the message
+    names the event, the recorded decision, and what the code decided. The history is a
     `flowy_sim.testing.Run`, a list of events, a reply of GetWorkflowExecutionHistory, or the path
     of a JSON file, relative to the test's own file.
 
-    Instead of a workflow, give a decider that polls by itself: ``swf_replay(decider, history)``. It
-    gets each decision task of the history. Members of decisions that may differ are named in
-    ``ignore=["activityId"]``; ``any_order=True`` allows another order within a decision task. The
-    decider sees the time of each recorded decision, by freezegun. If the history is a run of a
-    test, it does so only with ``@pytest.mark.swf(freeze=True)``, as in that run.
+    Instead of a workflow, you can give a decider that polls with its own loop:
+    ``swf_replay(decider, history)``. It receives each decision task of the history. Name members of
+    decisions that may differ with ``ignore=["activityId"]``; ``any_order=True`` allows another
+    order within a decision task. The decider sees the time of each recorded decision; this uses
+    freezegun. If the history is a run of a test, the decider sees these times only with
+    ``@pytest.mark.swf(freeze=True)``, as in that run.
     """
     from flowy._client import Execution
     from flowy.errors import NonDeterminismError
@@ -285,11 +286,11 @@ def _swf_server() -> Iterator[Endpoint]:
 def swf_endpoint(request: pytest.FixtureRequest, _swf_server: Endpoint) -> Iterator[Endpoint]:
     """A new simulation of Amazon SWF behind an HTTP endpoint, on its own virtual clock.
 
-    For deciders and workers that are separate processes, in any language: start them with
-    ``env={**os.environ, **swf_endpoint.environment}``. It is a `flowy_sim.testing.Endpoint`;
+    Use it for deciders and workers that are separate processes, in any language: start them with
+    ``env={**os.environ, **swf_endpoint.environment}``. The fixture is a
+    `flowy_sim.testing.Endpoint` and needs the extra ``serve``.
     ``@pytest.mark.swf(seed=…, start=…, region=…, latency=…, limits=…, patience=…)`` sets the
     arguments of `Simulation`.
-    It needs the extra ``serve``.
     """
     settings = _served(marked_options(request.node, SIMULATION))
     endpoint = _swf_server.named(f"test-{next(_numbers)}")

@@ -43,7 +43,7 @@ def check(
         name: the test's name in that file.
         runner: the runner that has run the test's workflows.
         record: whether to record.
-        tolerance: the differences that do not matter to deciders that poll by themselves.
+        tolerance: the differences that do not matter to deciders that poll with their own loops.
         freeze: whether these see the time of each recorded decision.
 
     Raises:
@@ -106,8 +106,8 @@ class GoldenHistories:
         Args:
             workflows: the workflows that the test runs, by name and version.
             payloads: how arguments and results were serialized.
-            loops: the code of the test that polls by itself. It replays the histories of all
-                other workflows.
+            loops: the code of the test that polls with its own loop. It replays the histories of
+                all other workflows.
             tolerance: the differences that do not matter to that code.
             freeze: whether it sees the time of each recorded decision.
 

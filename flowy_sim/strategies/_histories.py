@@ -50,15 +50,15 @@ def decisions(
     activity_types: Sequence[tuple[str, str]] = (("step", "1"),),
     workflow_types: Sequence[tuple[str, str]] = (("order", "1"),),
 ) -> st.SearchStrategy[list[Decision]]:
-    """Generate lists of decisions that a decision task can be answered with.
+    """Generate lists of decisions that can answer a decision task.
 
     Each decision is well-formed; whether it succeeds depends on the execution. Only a few IDs are
-    used, so that decisions interact: a timer is started twice, and canceled. A decision that closes
-    the execution comes last, and never together with one that starts something, because the
-    service refuses that.
+    used, so that decisions interact: for example, a timer is started twice and then canceled. A
+    decision that closes the execution comes last, and never together with one that starts
+    something, because the service refuses that.
 
     Args:
-        most: the most decisions in a list.
+        most: the maximum number of decisions in a list.
         activity_types: names and versions of the activity types to schedule.
         workflow_types: names and versions of the types of child workflows.
 
@@ -197,20 +197,20 @@ def histories(
     to_decide: bool = False,
     end: End | None = None,
 ) -> st.SearchStrategy[list[Event]]:
-    """Generate histories: of a workflow with random inputs, in random orders, under faults.
+    """Generate histories of a workflow with random inputs, in random orders and under faults.
 
     Its activities are stubbed, as by ``flowy-sim explore``. It receives the signals that its code
     waits for, with values of the types that it gives them. A history shrinks to one with few
     faults, in the simplest order.
 
     Args:
-        workflow: its class; by default a new random workflow for each history.
+        workflow: the class of the workflow; by default, a new random workflow for each history.
         faults: the faults that may strike; none does in the simplest histories.
         to_decide: whether the history ends with a DecisionTaskStarted that a decider has to answer;
             otherwise it ends where the execution ends.
         end: called with the runner and the execution if the workflow waits for something that
-            never comes, to let it end: it sends a signal, say. By default, or if that does not
-            help, its cancellation is requested; in the end, it is terminated.
+            never happens, to make it end, for example by a signal. If `end` is None or does not
+            help, cancellation of the execution is requested; at last, it is terminated.
 
     Example:
         ::

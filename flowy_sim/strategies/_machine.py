@@ -90,10 +90,10 @@ class WorkflowMachine(RuleBasedStateMachine):
     Attributes:
         workflow: the workflow's class; required.
         faults: the faults that may strike.
-        most_faults: how many faults may strike in one run of the machine.
-        most_executions: the most executions that it starts.
+        most_faults: the maximum number of faults that strike in one run of the machine.
+        most_executions: the maximum number of executions that the machine starts.
         simulation_options: arguments of `Simulation`.
-        activities: where its activities are looked up; by default in the workflow's module.
+        activities: where to look up the workflow's activities; by default, in its module.
         runner: the `flowy_sim.testing.Runner` that runs the executions; a new one for each run of
             the machine.
 
@@ -136,7 +136,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     # For subclasses
 
     def set_up(self) -> None:
-        """Stub activities and do other preparations; called before the first step.
+        """Stub activities and prepare whatever else the test needs; called before the first step.
 
         Activities without a stub return the simplest value of their type, as in
         ``flowy-sim explore``.
@@ -146,10 +146,10 @@ class WorkflowMachine(RuleBasedStateMachine):
         """Assert what must hold for an execution that has ended."""
 
     def end(self, execution: Execution) -> None:
-        """Let an execution end that waits for something that never comes; called at the end.
+        """Make an execution end that waits for something that never happens.
 
-        It may send a signal, say. By default, or if that does not help, the cancellation of the
-        execution is requested, and in the end it is terminated.
+        Called after the last step. It may send a signal, for example. By default, or if that does
+        not help, cancellation of the execution is requested; at last, it is terminated.
         """
 
     def signal(self, name: str, input: str | None = None) -> None:
@@ -157,7 +157,7 @@ class WorkflowMachine(RuleBasedStateMachine):
 
         Args:
             name: the signal's name.
-            input: its input, as text; None for no input.
+            input: the signal's input, as text; None for no input.
         """
         request = {"signalName": name} if input is None else {"signalName": name, "input": input}
         for execution in self._open()[-1:]:

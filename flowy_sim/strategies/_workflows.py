@@ -1,4 +1,4 @@
-"""Inputs of workflows, and whole workflows as random programs."""
+"""Random inputs of workflows, and random workflows."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def inputs(workflow: type[Workflow], payloads: Payloads = PLAIN) -> st.SearchStr
     A parameter with a default is sometimes left out.
 
     Args:
-        workflow: its class.
-        payloads: how arguments are serialized.
+        workflow: the class of the workflow.
+        payloads: encodes the arguments.
 
     Example:
         ::
@@ -123,9 +123,10 @@ class ActivityCall:
         failures: the number of attempts that fail.
         takes: how many simulated seconds each attempt takes.
         start_to_close: the time-out of an attempt, in seconds.
-        attempts: the most attempts.
+        attempts: the maximum number of attempts.
         delay: the seconds between two attempts.
-        error_handling: whether the workflow handles the error; otherwise it fails the workflow.
+        error_handling: whether the workflow handles the error; otherwise the error fails the
+            workflow.
     """
 
     number: int
@@ -152,7 +153,7 @@ class WaitFor:
 
 @dataclass(frozen=True)
 class WhenEven:
-    """A step that waits for the result of a call, and takes more steps if it is an even number."""
+    """A step that waits for the result of a call, and takes more steps if the result is even."""
 
     number: int
     steps: tuple[Step, ...]
@@ -166,14 +167,14 @@ class Program:
     """A workflow as data; its ``repr`` is Python code that creates it.
 
     Attributes:
-        steps: its steps, in order.
+        steps: the steps of the workflow, in order.
     """
 
     steps: tuple[Step, ...]
 
     @property
     def calls(self) -> list[ActivityCall]:
-        """All calls that it may make."""
+        """All calls that the workflow may make."""
         return list(_calls(self.steps))
 
     def workflow(self) -> type[Workflow]:
@@ -202,7 +203,7 @@ class Program:
         return workflow("random", 1, "random_decisions")(cls)
 
     def stubs(self, stubs: Stubs | None = None) -> Stubs:
-        """Stub its activities. Each returns the number of its call plus the sum of its arguments.
+        """Stub the activities. Each returns the number of its call plus the sum of its arguments.
 
         Args:
             stubs: the stubs to add to; new ones by default.
@@ -217,10 +218,10 @@ class Program:
 
 
 def workflows(most_calls: int = 8) -> st.SearchStrategy[Program]:
-    """Generate workflows: sequences, parallel calls, dependencies, branches, errors, retries.
+    """Generate workflows: sequences, parallel calls, dependencies, branches, errors and retries.
 
     Args:
-        most_calls: the most activity calls in a workflow.
+        most_calls: the maximum number of activity calls in a workflow.
     """
     return _programs(most_calls)
 

@@ -1,18 +1,24 @@
 """Run and test workflows in one thread, without AWS.
 
 - `Runner` runs workflows on a `flowy_sim.Simulation`: it gives turns to deciders and workers, and
-  skips time when none of them has anything to do. `run` does so for a single workflow.
-- `Run` is what it returns: status, result, `History`, and the calls that the workflow made, each a
-  `RecordedCall`.
-- `Stubs` fake activities, child workflows and Lambda functions; each of them is a `Stub`.
-- `ActivityEnvironment` runs a single activity, without any service.
-- `Endpoint` is a simulation that is served over HTTP, as processes in any language use it.
+  skips time when none of them has anything to do. The function `run` runs a single workflow.
+- `Run` is what a runner returns: the status, the result, the `History`, and the calls that the
+  workflow made, each a `RecordedCall`.
+- `Stubs` fakes activities, child workflows and Lambda functions, each with a `Stub`.
+- `ActivityEnvironment` runs a single activity, without a service.
+- `Endpoint` is a simulation that is served over HTTP, for processes in any language.
 
-The fixtures of the pytest plugin are made of these: ``swf_run`` is a `Runner`, ``swf_stub`` is
-`Stubs`, ``swf_activity`` is an `ActivityEnvironment`, and ``swf_endpoint`` is an `Endpoint`.
+The fixtures of the pytest plugin are instances of these classes: ``swf_run`` is a `Runner`,
+``swf_stub`` is `Stubs`, ``swf_activity`` is an `ActivityEnvironment`, and ``swf_endpoint`` is an
+`Endpoint`.
 
-Errors: `NoResultError` (the result of a run was read that did not complete), `StuckError` (nothing
-more will happen, and an execution is still open), `UnexpectedCallError` (a call has no answer).
+Errors:
+
+- `NoResultError`: a test read the result of a run that did not complete.
+- `StuckError`: nothing more will happen, and an execution is still open.
+- `UnexpectedCallError`: a workflow called something that has no answer.
+- `EndlessRestartsError`: an execution restarts itself immediately, and probably forever.
+- `BlockedLoopError`: a poll loop waits for something that cannot happen while it waits.
 
 Example:
     >>> from flowy.tutorial.workflows import ImageCategorization

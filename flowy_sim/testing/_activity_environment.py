@@ -1,4 +1,4 @@
-"""An environment in which a test runs an activity as a worker does, without any service.
+"""An environment in which a test runs an activity as a worker does, but without a service.
 
 Example:
     >>> from flowy import ActivityContext, activity
@@ -44,8 +44,9 @@ class ActivityEnvironment:
         on_heartbeat: called with the details of each heartbeat while the activity works.
 
     Attributes:
-        heartbeats: the details of each heartbeat of the last activity; None for one without.
-        context: the context of the last activity, with the task token that it may have passed on.
+        heartbeats: the details of each heartbeat of the last activity; None for a heartbeat
+            without details.
+        context: the context of the last activity, with the task token.
     """
 
     def __init__(
@@ -65,22 +66,22 @@ class ActivityEnvironment:
     def __call__(self, activity: Any, *args: Any, **kwargs: Any) -> Any:
         """Run an activity.
 
-        Arguments and result are encoded and decoded as in production: what cannot be sent is an
-        error here too, and values arrive in the types of the type hints.
+        Arguments and the result are encoded and decoded as in production: a value that cannot be
+        serialized is an error, and values arrive with the types of the type hints.
 
         Args:
-            activity: its class or function.
-            *args: its arguments.
-            **kwargs: its keyword arguments.
+            activity: the class or function of the activity.
+            *args: the positional arguments of the activity.
+            **kwargs: the keyword arguments of the activity.
 
         Returns:
-            Its result, or `flowy.LATER`.
+            The result of the activity, or `flowy.LATER` if it is completed asynchronously.
 
         Raises:
-            ConfigurationError: it isn't an activity.
-            SerializationError: an argument or the result cannot be sent.
-            Exception: what the activity raises, such as `flowy.ActivityCanceled` when it stops
-                because it was canceled.
+            ConfigurationError: `activity` isn't an activity.
+            SerializationError: an argument or the result cannot be serialized.
+            Exception: the exception that the activity raises, such as `flowy.ActivityCanceled`
+                when it stops because it was canceled.
         """
         __tracebackhide__ = True
         cls = activity_class(activity)
@@ -119,19 +120,19 @@ class ActivityEnvironment:
         return self._payloads.decode_result(label, text, cls)
 
     def cancel(self, at: int = 1) -> None:
-        """Ask the activity to stop: heartbeats return that its cancellation was requested.
+        """Request cancellation of the activity, which its heartbeats then report.
 
         Args:
-            at: the number of the first such heartbeat, from 1.
+            at: the number of the first heartbeat that reports it, counted from 1.
         """
         __tracebackhide__ = True
         self._canceled_at = whole_number("at", at, least=1)
 
     def abandon(self, at: int = 1) -> None:
-        """Abandon the activity: heartbeats return that its task is gone, as after a time-out.
+        """Close the task of the activity, as a time-out does; heartbeats then report that.
 
         Args:
-            at: the number of the first such heartbeat, from 1.
+            at: the number of the first heartbeat that reports it, counted from 1.
         """
         __tracebackhide__ = True
         self._missed_at = whole_number("at", at, least=1)

@@ -1,4 +1,4 @@
-"""What tests have covered: outcomes of activities, children and Lambda functions; and stubs."""
+"""What tests have covered: outcomes of activities, children and Lambda functions, and stubs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _REFUSED = {
     for event in EVENTS.values()
     if event.refuses and event.decision in _DECISIONS
 }
-"""The kind of what was not called, by the event that says that the service refused to."""
+"""The kind of what was not called, by the event that records the service's refusal."""
 
 
 class Coverage:

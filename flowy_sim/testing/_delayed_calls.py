@@ -28,8 +28,8 @@ class HeldWorker(NamedTuple):
     """What can happen to a worker while it works.
 
     Attributes:
-        cancel: called when a heartbeat returns that its task is to be canceled.
-        kill: called when it dies at a heartbeat.
+        cancel: called when a heartbeat reports that cancellation of its task was requested.
+        kill: called when the worker dies at a heartbeat.
     """
 
     cancel: Callable[[], None]

@@ -82,7 +82,7 @@ class FaultEffects:
         return dict(_NO_TASK)
 
     def seconds_until_timeout(self, call: WorkerCall) -> float:
-        """Return the number of seconds after which the task of a call has timed out for sure."""
+        """Return the number of seconds after which the task of a call has certainly timed out."""
         task = call.task
         if task is None:
             return _DEFAULT_TIMEOUT
@@ -103,7 +103,7 @@ class FaultEffects:
         return self._choose(kind, count)
 
     def failure_reason(self, call: WorkerCall) -> str:
-        """Return a reason for which the task of a call can fail, as its code can be seen to."""
+        """Return a reason for which the task of a call can fail, found in the activity's code."""
         found: tuple[str, ...] = ()
         named, registry = (call.task or {}).get("activityType"), self._worker_pools.registry
         if named is not None and registry is not None:
@@ -119,15 +119,15 @@ class FaultEffects:
     def seconds_past_timer(self, call: WorkerCall) -> float:
         """Return the number of seconds after which the next timer has fired.
 
-        Infinity if there is none that fires before the task of a call times out.
+        Infinity if no timer fires before the task of the call times out.
         """
         return self._seconds_past(self._timers(), call)
 
     def seconds_past_next(self, call: WorkerCall) -> float:
-        """Return the number of seconds after which what is due next has happened.
+        """Return the number of seconds after which the next thing that is due has happened.
 
-        That is a timer, or what a worker or the test does later. Infinity if there is nothing that
-        happens before the task of a call times out.
+        That is a timer that fires, or a delayed call of a worker or the test. Infinity if none of
+        these happens before the task of the call times out.
         """
         due, later = self._timers(), self._delayed_calls.next_instant()
         if later is not None:
@@ -145,11 +145,11 @@ class FaultEffects:
         return seconds if seconds < self.seconds_until_timeout(call) else math.inf
 
     def can_leave_untaken(self, call: WorkerCall) -> bool:
-        """Return whether a task that the poll of a call may return would time out if untaken."""
+        """Return whether a poll may return a task that times out if no worker takes it."""
         return bool(self._waiting_with_limit(call))
 
     def leave_untaken(self, call: WorkerCall) -> None:
-        """Never hand out the first such task."""
+        """Never hand out the first task that `can_leave_untaken` has found."""
         task = self._waiting_with_limit(call)[0]
         task.execution.domain.activity_lists.withdraw(task)
 
@@ -160,7 +160,7 @@ class FaultEffects:
         return [each for each in lists.waiting(request["taskList"]["name"]) if each.effect]
 
     def is_of_stubbed_child(self, call: WorkerCall) -> bool:
-        """Return whether the task of a call is of a child workflow that is stubbed."""
+        """Return whether the task of a call belongs to a stubbed child workflow."""
         named, registry = (call.task or {}).get("workflowType"), self._worker_pools.registry
         if named is None or registry is None:
             return False
@@ -168,7 +168,7 @@ class FaultEffects:
         return workflow is not None and issubclass(workflow, StubbedWorkflow)
 
     def received_signals(self) -> list[tuple[str, str, str | None]]:
-        """Return the signals of open executions: the workflow ID, the name and the input."""
+        """Return the signals that open executions have received: workflow ID, name and input."""
         return [
             (each.workflow_id, attributes["signalName"], attributes.get("input"))
             for each in self.simulation.engine().executions.values()
@@ -179,7 +179,7 @@ class FaultEffects:
         ]
 
     def signal_inputs(self, workflow_id: str, name: str) -> list[str | None]:
-        """Return inputs that a signal can have, by the type that the workflow gives it."""
+        """Return inputs that a signal can have, according to its type in the workflow."""
         hint, payloads, registry = Any, PLAIN, self._worker_pools.registry
         for each in self.simulation.engine().executions.values():
             if each.is_open and each.workflow_id == workflow_id and registry is not None:
@@ -206,9 +206,9 @@ class FaultEffects:
             raise Killed("all workers are restarted")
 
     def deploy_gradually(self, code: DeployedCode) -> None:
-        """Run old and new code side by side; or if both run, choose which of them stays.
+        """Run old and new code side by side; if both already run, choose which of them stays.
 
-        The old one stays only if no open execution has met a patch of the new one.
+        The old code stays only if no open execution has met a patch of the new code.
 
         Raises:
             ConfigurationError, RegistrationError: the new code does not fit the old one.

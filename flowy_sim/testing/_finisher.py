@@ -81,8 +81,8 @@ class Finisher:
         seconds = (closed - since).total_seconds()
         if seconds > self._ends_within:
             raise AssertionError(
-                f"{ended.describe()}: it ended {seconds:g} s after the last disturbance, and must "
-                f"within {self._ends_within:g} s"
+                f"{ended.describe()}: it ended {seconds:g} s after the last disturbance, but must "
+                f"end within {self._ends_within:g} s"
             )
 
     def _finish_run(self, execution: Execution) -> Run:

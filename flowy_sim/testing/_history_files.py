@@ -228,9 +228,10 @@ def replay_files(
         workflows: the workflows to replay; histories of others are skipped.
         paths: JSON files, and folders that contain such files at any depth.
         payloads: decodes arguments and results.
-        loop: a decider that polls by itself; it replays the histories of all other workflows.
-        tolerance: the differences that do not matter to it.
-        freeze: whether it sees the time of each recorded decision.
+        loop: a decider that polls with its own loop; it replays the histories of all other
+            workflows.
+        tolerance: the differences that do not matter to that decider.
+        freeze: whether that decider sees the time of each recorded decision.
     """
     known = {(cls.flowy_type.name, cls.flowy_type.version): cls for cls in workflows}
     for name, path in files(*paths):
@@ -260,7 +261,7 @@ def replay_with(
     tolerance: Tolerance | None,
     freeze: bool,
 ) -> None:
-    """Replay a history with a decider that polls by itself; see `replay_loop`.
+    """Replay a history with a decider that polls with its own loop; see `replay_loop`.
 
     Raises:
         NonDeterminismError: the code makes other decisions than the history shows.

@@ -1,6 +1,7 @@
 """Invariants: conditions that are checked after every turn.
 
-Those of a test or workflow are functions. One holds for all: no execution restarts itself forever.
+Invariants of a test or workflow are functions. One invariant always applies: no execution restarts
+itself forever.
 
 Example:
     ::
@@ -31,19 +32,19 @@ _MARK = "_flowy_invariant"
 
 _MOST_RESTARTS = 1_000
 _RESTARTS_WITHIN = 60_000
-"""An execution that starts this often within this many simulated milliseconds never ends."""
+"""An execution that starts this often within this many simulated milliseconds counts as endless."""
 
 
 def invariant(check: C) -> C:
     """Mark a function as an invariant; a decorator.
 
-    ``flowy-sim explore`` checks the invariants in the workflow's module. Functions that explore
-    take them as the argument ``invariants``.
+    ``flowy-sim explore`` checks the invariants in the workflow's module. The functions
+    `flowy_sim.explore.explore` and `flowy_sim.explore.find` take them as ``invariants``.
 
     Args:
-        check: asserts the condition, and is named after it. Without parameters, it is called after
-            every turn. With one parameter, it is called with each execution whose history has
-            grown in a turn, as a `flowy_sim.testing.Run`.
+        check: a function that asserts the condition and is named after it. A function without
+            parameters is called after every turn. A function with one parameter is called with
+            each execution whose history has grown in a turn, as a `flowy_sim.testing.Run`.
     """
     setattr(check, _MARK, True)
     return check

@@ -1,4 +1,4 @@
-"""Replaying histories with deciders that poll by themselves.
+"""The replay of histories with deciders that poll with their own loops.
 
 The decider runs as a poll loop of a runner, so it may be anything that works there: it may poll
 ahead, in threads or in coroutines. Each decision task of the history is represented by that of a
@@ -84,7 +84,7 @@ def replay_loop(
     same_list: bool = False,
     freeze: bool = False,
 ) -> bool:
-    """Replay a history with a decider that polls by itself.
+    """Replay a history with a decider that polls with its own loop.
 
     Args:
         code: the decider, as `Runner.loop` takes it.

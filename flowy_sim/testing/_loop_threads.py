@@ -287,7 +287,7 @@ class LoopThreads:
         self._threads[threading.get_ident()] = own
 
     def leave(self) -> None:
-        """Note that it ends."""
+        """Note that the current thread no longer takes turns."""
         del self._threads[threading.get_ident()]
 
     def end(self) -> None:

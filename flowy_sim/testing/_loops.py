@@ -77,7 +77,7 @@ def _advice_on_library(module: object) -> str:
 
 
 class BlockedLoopError(RuntimeError):
-    """A poll loop waits for something that does not happen while it waits, such as a lock."""
+    """A poll loop waits for something that cannot happen while it waits, such as a lock."""
 
     __module__ = "flowy_sim.testing"
 

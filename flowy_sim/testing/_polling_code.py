@@ -1,4 +1,4 @@
-"""Code that polls by itself, as users write it: what kind it is, and what it is called with.
+"""Code that polls with its own loop, as users write it: its kind, and its arguments.
 
 It is a function, a coroutine function or a class, whose instances are then called. It receives an
 SWF client, or makes one by ``boto3.client``, which a mock answers.

@@ -1,4 +1,4 @@
-"""Runs of workflows: their outcome and their history, and how to fetch these from a service."""
+"""Runs of workflows: their outcomes and histories, and how to fetch them from a service."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _BEGINNING = datetime.fromtimestamp(0, UTC)
 
 
 class NoResultError(Exception):
-    """The result of a run was read, and the run did not complete.
+    """The result was read of a run that did not complete.
 
-    The message has the reason, and the timeline of the run.
+    The message contains the reason and the timeline of the run.
     """
 
     __module__ = "flowy_sim"
@@ -42,7 +42,7 @@ class StuckError(Exception):
     """Nothing more will happen, and an execution is still open. The message explains why.
 
     Attributes:
-        run: the execution that was to be run to its end.
+        run: the run that got stuck.
     """
 
     __module__ = "flowy_sim"
@@ -60,17 +60,17 @@ class StuckError(Exception):
 class Run:
     """A run of a workflow, up to its end or to where it got stuck.
 
-    Everything but `simulated_seconds` is about this run alone. If it continues a run before it as
-    new, that one is in `runs`.
+    Everything but `simulated_seconds` covers this run only. If an earlier run continued as new,
+    `runs` holds that run as well.
 
     Attributes:
-        workflow_id, run_id: the execution.
-        history: its events, oldest first, as GetWorkflowExecutionHistory returns them; see
-            `flowy_sim.testing.History` for how to search them.
-        payloads: decodes its arguments and results.
-        earlier: the runs before it that continued as new, oldest first.
-        can_call: the names of everything that it could call; empty if they are not known.
-        awaited: the names of the signals that it waits for, if it got stuck.
+        workflow_id, run_id: the IDs of the execution.
+        history: the events of the run, oldest first, as GetWorkflowExecutionHistory returns them;
+            see `flowy_sim.testing.History` for how to search them.
+        payloads: decodes the arguments and results of the run.
+        earlier: the runs before this one, each of which continued as new, oldest first.
+        can_call: the names of everything that the workflow can call; empty if they are not known.
+        awaited: the names of the signals that the workflow waits for, if it got stuck.
     """
 
     workflow_id: str
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The runs before it that continued as new, oldest first, and this one.
+        """The earlier runs, each of which continued as new, oldest first; then this run.
 
         Example:
             ``[call for each in run.runs for call in each.calls(Resize)]``
@@ -94,7 +94,7 @@ class Run:
 
     @property
     def successor(self) -> Execution | None:
-        """The next run, if this one continued as new; else None."""
+        """The IDs of the next run if this run continued as new; None otherwise."""
         new = self._last.get("newExecutionRunId")
         return None if new is None else Execution(self.workflow_id, new)
 
@@ -111,10 +111,11 @@ class Run:
 
     @property
     def result(self) -> Any:
-        """What the workflow returned, decoded; text that is not JSON is returned as it is.
+        """What the workflow returned, decoded; text that is not JSON is returned unchanged.
 
         Raises:
             NoResultError: the run did not complete.
+            SerializationError: the result cannot be decoded.
         """
         __tracebackhide__ = True
         if self.status != COMPLETED:
@@ -138,7 +139,7 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """Why the run failed, or the type of the time-out that closed it; else empty."""
+        """Why the run failed, or the type of the time-out that closed it; otherwise empty."""
         reason: str = self._last.get("reason") or self._last.get("timeoutType") or ""
         return reason
 
@@ -150,9 +151,9 @@ class Run:
 
     @property
     def simulated_seconds(self) -> float:
-        """Simulated seconds from the first event to the last, those of earlier runs included.
+        """The simulated seconds from the first event to the last, including earlier runs.
 
-        An open run lasts until the time at which the runner gave it up.
+        An open run lasts until the runner gave up on it.
         """
         last = self.history[-1]["eventTimestamp"]
         if self.status == OPEN and self._now is not None:
@@ -161,14 +162,13 @@ class Run:
         return lasted / timedelta(seconds=1)
 
     def calls(self, what: object = None) -> list[RecordedCall]:
-        """Return the calls of a workflow in order: activities, child workflows, Lambda functions.
+        """Return the calls to activities, child workflows and Lambda functions, in order.
 
-        Each attempt is a call of its own. As in `history`, those of earlier runs are not among
-        them; see `runs`.
+        Each attempt is a separate call. Calls of earlier runs are not included; see `runs`.
 
         Args:
-            what: an activity or a child workflow, or the name of one or of a Lambda function;
-                None for all calls.
+            what: the activity or child workflow whose calls to return, or the name of an
+                activity, child workflow or Lambda function; None for all calls.
 
         Example:
             ::
@@ -178,7 +178,7 @@ class Run:
                 assert first.overlaps(second)
 
         Raises:
-            ConfigurationError: the workflow cannot call anything of that name.
+            ConfigurationError: the workflow cannot call anything with that name.
         """
         __tracebackhide__ = True
         writes = [number for number, run_id in enumerate(self._written, 1) if run_id == self.run_id]
@@ -190,7 +190,7 @@ class Run:
         return found
 
     def describe(self) -> str:
-        """Return the outcome in one line, with its reason."""
+        """Return a one-line description of the outcome, with the reason."""
         lasted = duration(self.simulated_seconds * 1000)
         line = f"{self.type} ({self.workflow_id}) {_words(self.status)} after {lasted}"
         return safe_text(f"{line}: {self.reason}" if self.reason else line)
@@ -205,7 +205,7 @@ class Run:
         return timeline.text(self.history, width, ascii=ascii, awaited=self.awaited)
 
     def picture(self) -> str:
-        """Return the timeline in the characters that the terminal can show."""
+        """Return the timeline as text, in characters that the terminal can show."""
         timeline = self.timeline()
         return timeline if showable(timeline) == timeline else self.timeline(ascii=True)
 
@@ -269,12 +269,12 @@ def fetch(
     written: Sequence[str] = (),
     now: datetime | None = None,
 ) -> Run:
-    """Fetch an execution from a service, as far as it has got.
+    """Fetch the current state of an execution from a service.
 
     Args:
         client: an SWF client.
         domain: the execution's domain.
-        execution: its IDs, as `flowy.start` returns them.
+        execution: the IDs of the execution, as returned by `flowy.start`.
         payloads: decodes its arguments and results.
         can_call: the names of everything that it can call; empty if they are not known.
         written: the run IDs of the events of all executions, in the order in which they were

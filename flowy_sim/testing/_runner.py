@@ -1,4 +1,4 @@
-"""A runner: it runs workflows on a simulation, with deciders and workers in one thread."""
+"""The runner, which runs workflows on a simulation, with deciders and workers in one thread."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ DOMAIN = "simulated"
 """The domain in which workflows run by default."""
 
 MOST_RESTARTS = 100
-"""How many times an execution may continue as new by default."""
+"""The default limit on how many times an execution may continue as new."""
 
 MOST_FAULTS = 2
-"""How many faults strike in a run at most by default."""
+"""The default limit on how many faults strike in one run."""
 
 C = TypeVar("C", bound=Callable[..., object])
 T = TypeVar("T")
@@ -47,17 +47,19 @@ def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: 
     """Run a workflow to its end.
 
     Args:
-        simulation: where it runs.
-        workflow: its class. Its activities are looked up in its module; for others, use a
-            `Runner`.
-        *args: the arguments of the workflow's ``run``.
-        **kwargs: its keyword arguments, and the options of `flowy.start`.
+        simulation: the simulation to run the workflow on.
+        workflow: the class of the workflow. Workers implement the activities that its proxies
+            name and those in its module; for other activities, use a `Runner`.
+        *args: the positional arguments of the workflow's ``run``.
+        **kwargs: the keyword arguments of ``run``, and the options of `flowy.start`.
 
     Returns:
-        The run. A workflow that failed is not an error here.
+        The run. If the workflow fails, the run's status says so; no exception is raised.
 
     Raises:
-        StuckError: nothing more will happen and it is still open.
+        StuckError: nothing more will happen, and the execution is still open.
+        UnexpectedCallError: the workflow called something that is not implemented.
+        FlowyError: the workflow cannot be started, or its decider fails.
 
     Example:
         ``run(Simulation(), ImageCategorization, "photo.jpg", 150).result``
@@ -68,53 +70,54 @@ def run(simulation: Simulation, workflow: type[Workflow], *args: Any, **kwargs: 
 class Runner:
     """Runs workflows on a simulation, with deciders and workers that take turns in one thread.
 
-    Time stands still while a worker can take a turn, and is skipped to the next event otherwise.
-    A task takes as much simulated time as its stub says (see `Stubs`), or none. On a clock that
-    runs on its own, the runner really waits. The same seed gives the same history, byte for byte.
+    Time stands still while a worker can take a turn; otherwise it skips to the next event. A task
+    takes the simulated time that its stub specifies (see `Stubs`), or none. On a clock that runs
+    on its own, the runner really waits. The same seed gives the same history, byte for byte.
 
     Calling a runner is the same as calling its method `run`.
 
     Args:
-        simulation: where workflows run.
+        simulation: the simulation to run workflows on.
         activities: the activities that workers implement: classes, functions, modules, packages,
             or names of modules or packages. By default, those that the workflows' proxies name,
             and those in the workflows' modules.
         workflows: workflows that deciders implement in addition to those that are started here and
             their children, in the same forms.
         stubs: the stubs of activities, child workflows and Lambda functions.
-        domain: the domain. It is registered if necessary.
+        domain: the name of the domain, which is registered if necessary.
         workers: the number of workers, and of deciders, on each task list; None for as many as
-            there are tasks. Of a tuple, such as ``(None, 1)``, the schedule chooses one, so that
-            exploring finds what starves when there are few workers.
+            there are tasks. From a tuple, such as ``(None, 1)``, the schedule chooses one number,
+            so that exploring finds tasks that starve when there are few workers.
         task_lists: task lists to poll in addition to those that types and proxies name: those that
             workflows choose while they run, and those that executions are started on.
         most_restarts: the number of times that an execution may continue as new while the runner
             follows it.
-        times_out: whether an execution may end by its own time-out. Otherwise, one for which
-            nothing but that will happen is stuck.
-        ends_within: the number of seconds within which an execution must end once the last fault
-            has struck, and the last action of `after` was called; None for no such limit. For an
-            explored test, True derives it from the timers and time-outs of the execution.
-        arguments: what workflows are also started with, instead of what the test gives: True for
-            values of the type hints of ``run``, or a strategy of Hypothesis or a list of tuples.
-            The schedule chooses.
-        starts: the seconds after which workflows are started; the schedule chooses.
-        freeze: whether user code sees the simulated time in `time` and `datetime`, by freezegun.
+        times_out: whether an execution may end by its own time-out. If not, an execution that
+            only its time-out can end counts as stuck.
+        ends_within: the number of seconds within which an execution must end after the last fault
+            has struck and the last action of `after` was called; None for no such limit. For an
+            explored test, True derives the limit from the timers and time-outs of the execution.
+        arguments: alternatives to the arguments that the test gives: True for values that match
+            the type hints of ``run``, or a Hypothesis strategy or a list of tuples. The schedule
+            chooses which arguments a workflow is started with.
+        starts: delays before workflows are started, in seconds; the schedule chooses one.
+        freeze: whether user code sees the simulated time in `time` and `datetime`; this uses
+            freezegun.
         virtual_sleep: whether code that polls with its own loop, and the threads that it starts,
             sleep in simulated time. Event loops of asyncio always do in such code.
-        payloads: encodes and decodes arguments and results. By default they are JSON, and no
-            longer than the service allows.
+        payloads: encodes and decodes arguments and results. The default is JSON that is no longer
+            than the service allows.
         on_event: called with the workflow ID and the event for each event in the history of an
             execution that was started here, as soon as it is written.
-        faults: the faults that may strike, if the simulation's schedule chooses so.
-        most_faults: the number of faults that may strike in one run.
-        on_turn: called between two turns.
+        faults: the faults that may strike; the simulation's schedule chooses whether they do.
+        most_faults: the maximum number of faults that strike in one run.
+        on_turn: called without arguments between two turns.
         on_fault: called with a description when a fault strikes.
 
     Attributes:
         simulation, stubs, payloads: as given.
-        runs: the executions that were run, in order, including those that got stuck.
-        conditions: whether each condition of `sometimes` was true at least once.
+        runs: the runs so far, in order, including those that got stuck.
+        conditions: by name, whether each condition of `sometimes` was true at least once.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -211,7 +214,7 @@ class Runner:
 
     @property
     def domain(self) -> str:
-        """The domain, which is registered when this is first read, or when a call names it."""
+        """The name of the domain, which is registered when it is first read or used in a call."""
         self._worker_setup.register_domain()
         return self._domain
 
@@ -219,8 +222,12 @@ class Runner:
         """Check a condition after every turn; a decorator.
 
         Args:
-            check: asserts the condition, and is named after it. It is called without arguments;
-                if it has a parameter, with each execution whose history has grown, as a `Run`.
+            check: a function that asserts the condition and is named after it. A function without
+                parameters is called once after each turn. A function with one parameter is called
+                with each execution whose history has grown, as a `Run`.
+
+        Raises:
+            ConfigurationError: `check` is not such a function.
 
         Example:
             ::
@@ -239,12 +246,13 @@ class Runner:
     def sometimes(self, condition: object, name: str) -> None:
         """Note whether something interesting has happened; for explored tests.
 
-        Exploring reports the conditions that were true in no run, because a test that never gets
-        there shows little. With ``must_happen=True`` they fail the test.
+        Exploring reports the conditions that were true in no run, because a test that never
+        reaches an interesting state proves little. With ``must_happen=True``, such a condition
+        fails the test.
 
         Args:
-            condition: whether it has happened, here and now.
-            name: what has happened, such as ``"a compensation ran"``.
+            condition: whether it has happened at this point of the run.
+            name: a description of what has happened, such as ``"a compensation ran"``.
 
         Example:
             ``swf_run.sometimes(run.calls(Refund), "a refund was made")``
@@ -253,11 +261,12 @@ class Runner:
         self.conditions[name] = self.conditions.get(name, False) or bool(condition)
 
     def eventually(self, check: C) -> C:
-        """State a goal: what must hold when the test has ended, whatever went wrong; a decorator.
+        """State a goal, which must hold when the test has ended, whatever went wrong; a decorator.
 
         Args:
-            check: asserts the goal, and is named after it. It is called without arguments, at the
-                end of an explored test, or of one with the fixture ``swf_run``.
+            check: a function that asserts the goal and is named after it. It is called without
+                arguments at the end of an explored test, or of a test that uses the fixture
+                ``swf_run``.
 
         Example:
             ::
@@ -274,7 +283,7 @@ class Runner:
         """Check the goals that were stated by `eventually`.
 
         Raises:
-            AssertionError: one does not hold.
+            AssertionError: a goal does not hold.
         """
         __tracebackhide__ = True
         for check in self._goals:
@@ -287,12 +296,17 @@ class Runner:
             name: what is chosen, in a few words; reports show it.
             values: the values, the simplest first.
 
+        Raises:
+            ConfigurationError: `values` is empty.
+
         Example:
             ``amount = swf_run.choose("the amount", [7, 0, -1])``
         """
         __tracebackhide__ = True
         if not values:
-            raise ConfigurationError(f"there is no value to choose {name} from")
+            raise ConfigurationError(
+                f"there are no values to choose {name} from; give at least one"
+            )
         index = self.scheduler.choose(text("what is chosen", name), len(values))
         # What was chosen makes a difference later, so two such states are not the same.
         self.stub_dispatch.answered.append(("chosen", name, str(index)))
@@ -304,51 +318,53 @@ class Runner:
         self.chosen.append((self.simulation.clock.milliseconds, words))
 
     def watch(self, look: Callable[[], object]) -> None:
-        """Let exploration watch state outside of the simulation.
+        """Let exploration watch state outside the simulation.
 
-        Exploration skips a state that equals one that it has explored. Two states are only equal if
-        the state outside is. By default, that is the work that was done so far, in its order.
+        Exploration skips a state that equals one that it has already explored. Two states are
+        equal only if the state outside the simulation is equal, too. By default, the state outside
+        is the work that has been done so far, in order.
 
         Args:
-            look: returns the state that matters to what happens next; its ``repr`` is compared,
-                as of ``lambda: sorted(filed)``.
+            look: a function that returns the state that affects what happens next, such as
+                ``lambda: sorted(filed)``. Exploration compares the ``repr`` of that state.
         """
         __tracebackhide__ = True
         self._watched.append(function("the function that returns the watched state", look))
 
     def outside_state(self) -> object:
-        """Return the state outside of the simulation, to be compared."""
+        """Return the state outside the simulation, for comparison."""
         if self._watched:
             return tuple(repr(look()) for look in self._watched)
         return tuple(self.scheduler.worker_pools.log)
 
     @property
     def progress(self) -> tuple[int, int]:
-        """The number of executions started here, and the number of those that were run."""
+        """The number of executions that this runner has started, and the number of its runs."""
         return self._starter.started, len(self.runs)
 
     def loop(self, code: PollingCode, name: str | None = None) -> None:
         """Add code that polls with its own loop: a decider or worker that does not use flowy.
 
-        The code takes turns with the other workers. It may poll once, or be an endless loop: it is
-        suspended where it polls, and goes on when there is a task. Any boto3 client takes part:
-        the one that it is called with, and those that it makes. `time.sleep` takes simulated time
-        and no real time. The runner's domain is registered now, so that the code's types can be.
+        The code takes turns with the other workers. It may poll once or in an endless loop: it is
+        suspended where it polls, and resumes when there is a task. This works with any boto3
+        client: the one that the code is called with, and those that it makes. `time.sleep` takes
+        simulated time and no real time. This method registers the runner's domain, so that the
+        code can register its types.
 
         All ``async def`` functions share one event loop, whose time is simulated. They are called
-        with a client whose methods are coroutines, as aiobotocore's are.
+        with a client whose methods are coroutines, like those of aiobotocore.
 
-        A loop that is killed by a fault runs no more of its code: no ``finally`` block either.
+        A loop that a fault kills runs no more of its code, not even a ``finally`` block.
 
         Args:
-            code: called with an SWF client if it has a parameter without a default, and again when
-                it returns; or a class, which is instantiated for each worker, or a function
-                without such a parameter that returns the code, so that what it keeps is lost when
-                the worker dies.
-            name: the name of the worker; by default that of the code.
+            code: a function, which is called with an SWF client if it has a parameter without a
+                default, and called again when it returns. To lose the code's state when its worker
+                dies, give a class, which is instantiated for each worker, or a function without
+                such a parameter that returns the code.
+            name: the name of the worker; by default the name of the code.
 
         Raises:
-            ConfigurationError: the code cannot be called with a client or with nothing.
+            ConfigurationError: the code can be called neither with a client nor without arguments.
             ImportError: greenlet is not installed; the extra ``pytest`` installs it.
         """
         __tracebackhide__ = True
@@ -369,20 +385,23 @@ class Runner:
         """Start a workflow and run it to its end.
 
         Args:
-            workflow: its class; or its name and version, for a decider that does not use flowy.
-            *args: the arguments of the workflow's ``run``.
-            **kwargs: its keyword arguments, and the options of `flowy.start`. With a name and
-                version, ``input`` is the input as text.
+            workflow: the workflow's class; or the name and version of its type, for a decider
+                that does not use flowy.
+            *args: the positional arguments of the workflow's ``run``.
+            **kwargs: the keyword arguments of ``run``, and the options of `flowy.start`. With a
+                name and version, ``input`` is the input as text.
 
         Returns:
-            The run. A workflow that failed is not an error here.
+            The run. If the workflow fails, the run's status says so; no exception is raised.
 
         Example:
             ``swf_run(("order", "1"), input="42", task_list="deciders").result``
 
         Raises:
-            StuckError: nothing more will happen and it is still open.
+            StuckError: nothing more will happen, and the execution is still open.
             UnexpectedCallError: a stub has no answer to a call, or a type has no implementation.
+            AssertionError: an invariant does not hold, the execution ended later than
+                `ends_within` allows, or it restarts itself forever (`EndlessRestartsError`).
             FlowyError: the workflow cannot be started, or its decider fails, for example with
                 `NonDeterminismError`.
         """
@@ -396,17 +415,18 @@ class Runner:
     ) -> Execution:
         """Start a workflow, but do not run it yet.
 
-        If a type is not registered that is given by its name, the code that polls by itself gets
-        turns first, since it may register its types before it polls.
+        If the workflow is given by name and version, and its type is not registered, the code
+        that polls with its own loop takes turns first, because it may register the type.
 
         Args:
-            workflow: its class; or its name and version, for a decider that does not use flowy.
-            *args: the arguments of the workflow's ``run``.
-            **kwargs: its keyword arguments, and the options of `flowy.start`. With a name and
-                version, ``input`` is the input as text.
+            workflow: the workflow's class; or the name and version of its type, for a decider
+                that does not use flowy.
+            *args: the positional arguments of the workflow's ``run``.
+            **kwargs: the keyword arguments of ``run``, and the options of `flowy.start`. With a
+                name and version, ``input`` is the input as text.
 
         Returns:
-            The IDs of the execution. By default, the workflow ID is the type's name and a number.
+            The IDs of the execution. The default workflow ID is the name of the type and a number.
 
         Raises:
             FlowyError: the workflow cannot be started.
@@ -415,16 +435,18 @@ class Runner:
         return self._starter.start(workflow, args, kwargs)
 
     def signal(self, execution: Execution, name: str, value: object = None) -> None:
-        """Send a signal to an open execution. It is received when the execution runs on.
+        """Send a signal to an open execution, which receives it when it runs on.
 
         Args:
-            execution: its IDs, as returned by `start`.
+            execution: the IDs of the execution, as returned by `start`.
             name: the signal's name.
-            value: the value that it carries; None for nothing. A decider that uses flowy receives
-                it as it is; any other receives text as it is, and other values as JSON.
+            value: the value that the signal carries; None for no value. A decider that uses flowy
+                receives the value itself. Any other decider receives text unchanged, and other
+                values as JSON.
 
         Raises:
-            SerializationError: the value cannot be sent.
+            ConfigurationError: `execution` is not an `Execution`.
+            SerializationError: the value cannot be serialized, or is too long.
             UnknownExecutionError: the execution is not open.
 
         Example:
@@ -447,12 +469,15 @@ class Runner:
         self._event_feed.publish()
 
     def cancel(self, execution: Execution) -> None:
-        """Request that an open execution cancels itself. Its decider learns of it when it runs on.
+        """Request the cancellation of an open execution.
+
+        The decider receives the request when the execution runs on.
 
         Args:
-            execution: its IDs, as returned by `start`.
+            execution: the IDs of the execution, as returned by `start`.
 
         Raises:
+            ConfigurationError: `execution` is not an `Execution`.
             UnknownExecutionError: the execution is not open.
         """
         __tracebackhide__ = True
@@ -466,10 +491,11 @@ class Runner:
         """Call a function after some simulated time.
 
         Args:
-            seconds: the number of seconds from now, or a timedelta.
-            action: called between two turns: sends a signal, say, or completes a task. One that
-                is never called, because the workflow ends before, fails a test of the fixture
-                ``swf_run`` or an explored one, as an unused stub does.
+            seconds: the number of simulated seconds from now, or a timedelta.
+            action: a function that is called without arguments between two turns, for example to
+                send a signal or to complete a task. If the workflow ends before it is called, a
+                test that uses the fixture ``swf_run``, or an explored test, fails, as it does
+                with an unused stub.
 
         Example:
             ``swf_run.after(3600, lambda: async_completion.complete(client, tokens.pop(), "yes"))``
@@ -481,10 +507,10 @@ class Runner:
     def advance(self, seconds: float | timedelta = 0) -> None:
         """Do all work that can be done now, and let simulated time pass.
 
-        For tests that check or do something while an execution is open.
+        Use this in tests that check or do something while an execution is open.
 
         Args:
-            seconds: the number of seconds to pass, or a timedelta.
+            seconds: the number of simulated seconds that pass, or a timedelta.
 
         Raises:
             FlowyError: a decider fails.
@@ -515,14 +541,17 @@ class Runner:
         An execution that continues as new is followed, up to `most_restarts` times.
 
         Args:
-            execution: the IDs, as returned by `start` or `flowy.start`.
+            execution: the IDs of the execution, as returned by `start` or `flowy.start`.
 
         Returns:
-            The last run.
+            The last run; the runs before it are in its `Run.earlier`.
 
         Raises:
-            StuckError: nothing more will happen and it is still open.
+            StuckError: nothing more will happen, and the execution is still open.
             UnexpectedCallError: a stub has no answer to a call, or a type has no implementation.
+            AssertionError: an invariant does not hold, the execution ended later than
+                `ends_within` allows, or it restarts itself forever (`EndlessRestartsError`).
+            ConfigurationError: `execution` is not an `Execution`.
             FlowyError: a decider fails.
         """
         __tracebackhide__ = True
@@ -542,7 +571,7 @@ class Runner:
 def _check_types(simulation: object, payloads: object) -> None:
     __tracebackhide__ = True
     if not isinstance(simulation, Simulation):
-        raise ConfigurationError(f"a Runner runs workflows in a Simulation, not {simulation!r}")
+        raise ConfigurationError(f"a Runner runs workflows on a Simulation, not {simulation!r}")
     if not isinstance(payloads, Payloads):
         raise ConfigurationError(
             f"payloads must be a Payloads, such as Payloads(store=…), not {payloads!r}"

@@ -4,8 +4,8 @@ By default, workers implement the activities that the workflows' proxies name, a
 workflows' modules. So each workflow that is started may need more of them.
 
 A workflow is started by its class, or by the name and version of its type. Such a type may not be
-registered yet: the code that polls by itself may register it when it gets a turn. The schedule may
-choose the arguments, and when to start.
+registered yet: code that polls with its own loop may register it when it takes a turn. The schedule
+may choose the arguments, and when to start.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def number_of_workers(simulation: Simulation, workers: object) -> int | None:
     if isinstance(workers, tuple):
         numbers = [number_of_workers(simulation, each) for each in workers]
         if not numbers:
-            raise ConfigurationError("workers must not be an empty tuple; leave it out, or None")
+            raise ConfigurationError(
+                "workers must not be an empty tuple; give numbers of workers, or leave it out"
+            )
         count = len(numbers)
         index = simulation.schedule.choose("the number of workers", count) if count > 1 else 0
         return numbers[index]

@@ -64,7 +64,7 @@ class StubDispatch:
         flowys_types: the workflow types that flowy's own deciders run, stubs excluded.
         unregistered: the types of stubs that are registered when something calls them, if the
             code under test has not registered them until then, by kind, name and version.
-        has_loops: whether code that polls by itself takes turns as well.
+        has_loops: whether code that polls with its own loop takes turns as well.
     """
 
     def __init__(

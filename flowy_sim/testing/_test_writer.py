@@ -1,6 +1,6 @@
-"""Writes a test that repeats a run: stubs, times and signals as readable code, from a history.
+"""The writer of a test that repeats a run: stubs, times and signals as code, from a history.
 
-What happened outside of the decider is written down: how each activity, child workflow and Lambda
+What happened outside the decider is written down: how each activity, child workflow and Lambda
 function ended and how long that took, which signals and cancel requests arrived, and when. The test
 runs the decider against that, and compares how the execution ends. A second test replays the
 history. Neither depends on the choices of an exploration, so both survive edits that renumber them.
@@ -44,7 +44,7 @@ class TestedCode(NamedTuple):
 
     Attributes:
         module, name: where it is imported from.
-        is_workflow: whether it is a flowy workflow, and not code that polls by itself.
+        is_workflow: whether it is a flowy workflow, and not code that polls with its own loop.
         freeze: whether the code sees the simulated time.
     """
 

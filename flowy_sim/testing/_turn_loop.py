@@ -1,4 +1,4 @@
-"""The turn loop of a runner: turns, and time, which is skipped when no worker can take one."""
+"""The turn loop of a runner: it gives turns, and skips time when no worker can take one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RESCHEDULING = frozenset(
         "MarkerRecorded",
     }
 )
-"""What happens while a decider schedules again and again what no worker takes."""
+"""The events that occur while a decider repeatedly schedules tasks that no worker takes."""
 
 _LOOK = 0.01
 """Real seconds between two looks for calls of other threads, on a clock that runs by itself."""
@@ -100,7 +100,7 @@ class TurnLoop:
         """Give turns and skip time until an execution is closed.
 
         Raises:
-            StuckError: nothing more will happen and it is still open.
+            StuckError: nothing more will happen, and the execution is still open.
         """
         __tracebackhide__ = True
         with self.active():
@@ -191,8 +191,7 @@ class TurnLoop:
     def _wait_for_clock(self) -> bool:
         """Wait until something happens, or another thread or process has made a call.
 
-        Without anything that happens by itself, it is waited for as long as another thread is
-        alive that may make a call.
+        If nothing is due, this waits as long as another thread that may make a call is alive.
 
         Returns:
             Whether there was anything to wait for.
@@ -224,7 +223,8 @@ class TurnLoop:
         """Skip time until something happens.
 
         Raises:
-            StuckError: nothing will, except that the execution times out, and it must not.
+            StuckError: nothing will happen except the execution's own time-out, and `times_out`
+                is False.
         """
         __tracebackhide__ = True
         calls, happens = self._next_instants()
@@ -246,7 +246,7 @@ class TurnLoop:
         """Check that an open execution waits for something that will end.
 
         Raises:
-            StuckError: none does.
+            StuckError: nothing that the execution waits for will ever end.
         """
         __tracebackhide__ = True
         client, domain = self.scheduler.client, self.scheduler.domain
@@ -264,10 +264,10 @@ class TurnLoop:
             raise StuckError(message, replace(run, awaited=signals_of(waits_of(run, workers))))
 
     def _check_not_rescheduling(self, execution: Execution) -> None:
-        """Check that a decider does not schedule tasks again and again that no worker takes.
+        """Check that a decider does not repeatedly schedule tasks that no worker takes.
 
         Raises:
-            StuckError: for a day, all that has happened is that such tasks have timed out.
+            StuckError: for a day, nothing has happened except that such tasks have timed out.
         """
         __tracebackhide__ = True
         now = self._clock.now

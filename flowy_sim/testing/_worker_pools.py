@@ -1,6 +1,7 @@
 """The deciders and workers of a runner, in pools, and the code that they run.
 
-They run the classes of a registry, or code that polls by itself, unless other code was deployed.
+They run the classes of a registry, or code that polls with its own loop, unless other code was
+deployed.
 Old and new code may run side by side for a while, in pools of their own.
 """
 
@@ -67,7 +68,7 @@ class WorkerPools:
         deployed: the code that has replaced other code.
         has_redeployed: whether deciders may have run other classes than those of the registry.
         on_code: called with each class of the registry, and all other code that deciders run or
-            that polls by itself, before it runs.
+            that polls with its own loop, before it runs.
         log: the tasks whose work may have had effects that no history shows, with their workers,
             in order. Unless the test watches these effects, exploring compares them by this.
     """

@@ -1,15 +1,15 @@
 """Verify the simulation against histories that Amazon SWF wrote.
 
-A history is redriven through a fresh simulation: with the same start, decisions, answers, signals
-and passing of time, at the recorded instants. The effects of the service (decision tasks, ids,
-time-outs, causes, child executions, results of decisions) must come from the simulation. They are
-compared event by event: type, id, every attribute and link, and the time to half a second. The
-order of events that depend on each other must be the simulation's own. How late an effect happens
-is taken from the recording, because the service promises nothing about that.
+A history is redriven through a new simulation, with the same start, decisions, answers and signals
+at the recorded instants. The effects of the service (decision tasks, IDs, time-outs, causes, child
+executions, results of decisions) must come from the simulation. They are compared event by event:
+type, ID, every attribute and link, and the time to half a second. The simulation alone must produce
+the order of events that depend on each other. The recording determines how late an effect happens,
+because the service makes no promise about latency.
 
-Three kinds of differences are ignored: what a recording says that its source did not keep; ids
-that the service makes up, if they are used consistently; and members that the service did not
-write at the time, or that its model does not have.
+Three kinds of differences are ignored: values that, according to the recording, its source did not
+keep; IDs that the service generates, if they are used consistently; and members that the service
+did not write at the time, or that are not in its model.
 
 If decisions were not recorded, they are derived from the events, so the output of
 ``aws swf get-workflow-execution-history`` is enough. Fakes play the other executions that a
@@ -63,10 +63,13 @@ def verify(history: object, name: str = "history") -> Verdict:
         history: a `Recording`; a reply of GetWorkflowExecutionHistory or PollForDecisionTask; a
             list of such replies, which are the pages of one history; a list of events; or the JSON
             document of a recording.
-        name: what to call it in the verdict.
+        name: the name of the history in the verdict.
+
+    Returns:
+        The verdict, with the first difference if there is one.
 
     Raises:
-        MalformedHistoryError: it is not a history, has gaps, or is inconsistent.
+        MalformedHistoryError: `history` is not a history, has gaps, or is inconsistent.
     """
     recording = history if isinstance(history, Recording) else read(history, name)
     try:
@@ -88,8 +91,8 @@ def verify_paths(*paths: Path) -> Iterator[Verdict]:
         paths: JSON files, and folders with JSON files at any depth.
 
     Yields:
-        One verdict for each file, in the order of the paths and of names. If a file cannot be read
-        or verified, the verdict has an ``error``, and the next file follows.
+        One verdict for each file: in the order of `paths`, and within a folder by name. If a file
+        cannot be read or verified, its verdict has an ``error``, and the next file follows.
     """
     for name, file in files(*paths):
         try:

@@ -1,4 +1,4 @@
-"""Comparing recorded events with those that the simulation wrote, and the verdict on them."""
+"""The comparison of recorded events with those that the simulation wrote, and its verdict."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class EventDifference:
 
     Attributes:
         event_id: the ID of the event.
-        event_type: its recorded type.
-        field: what differs: a dotted member of its attributes, ``eventType``,
-            ``eventTimestamp``, or a call, or a member of its reply.
+        event_type: the recorded type of the event.
+        field: what differs: the dotted path of an attribute, ``eventType``, ``eventTimestamp``,
+            a call, or a member of its reply.
         recorded: the recorded value, or ``(absent)``.
         got: the simulation's value, or ``(absent)``.
     """

@@ -47,7 +47,7 @@ class FakeExecutions:
 
     @property
     def _initiated_id(self) -> int:
-        """The id of the parent's event that initiated this execution."""
+        """The ID of the parent's event that initiated this execution."""
         return self._recording.events[0].link("parentInitiatedEventId") or FIRST_DECIDED
 
     @property
@@ -89,7 +89,7 @@ class FakeExecutions:
         self._simulation.move_to(at)
 
     def _start_as_child(self, request: Mapping[str, Any], at: int) -> None:
-        """Start it by a fake of its parent, with an event of the recorded id."""
+        """Start it by a fake of its parent, with an event of the recorded ID."""
         parent = self._recording.events[0]["parentWorkflowExecution"]
         initiated_id = self._initiated_id
         self._simulation.move_to(at - 1)

@@ -272,7 +272,7 @@ class RecordedLatency(Latency):
         return (max(0, self._instant(kind, workflow_id, event_id, due) - due),)
 
     def _instant(self, kind: str, workflow_id: str, event_id: int, due: int) -> int:
-        # The run before, or a parent, may have the same workflow ID and an event of the same id.
+        # The run before, or a parent, may have the same workflow ID and an event of the same ID.
         arranged = self._arranged.get((kind, workflow_id, event_id))
         if arranged:
             return arranged.pop()

@@ -84,8 +84,8 @@ class Senders:
     ) -> list[dict[str, Any]]:
         """Return the first decisions of a sender.
 
-        They send everything that the execution ever sent, in events of the recorded ids, and arrive
-        when recorded. Markers fill the event ids in between.
+        They send everything that the execution ever sent, in events of the recorded IDs, and arrive
+        when recorded. Markers fill the event IDs in between.
 
         Args:
             sender: the execution.

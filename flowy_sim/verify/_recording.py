@@ -27,11 +27,11 @@ class Event:
     """One event of a history.
 
     Attributes:
-        id: its event id.
-        type: its type, such as ``TimerFired``.
-        attributes: those of its attributes that the service model has.
-        at: when it was written, in milliseconds since the epoch; None if the source did not keep
-            the time.
+        id: the ID of the event.
+        type: the event type, such as ``TimerFired``.
+        attributes: the attributes that the service model has.
+        at: when the event was written, in milliseconds since the epoch; None if the source did not
+            keep the time.
     """
 
     id: int
@@ -53,7 +53,7 @@ class Lost:
     """What a source did not keep, by its own account.
 
     Attributes:
-        zeros: whether event ids that are zero were dropped.
+        zeros: whether event IDs that are zero were dropped.
         run_ids: whether run IDs were replaced by other text.
     """
 
@@ -66,14 +66,14 @@ class Recording:
     """A history, and the calls that were recorded with it.
 
     Attributes:
-        name: what to call it in a report.
+        name: the name of the history in a report.
         events: all events from event 1, without gaps.
         workflow_id: the execution's workflow ID, or `UNKNOWN_WORKFLOW_ID`.
         run_id: the execution's run ID, if it is known.
         start: the StartWorkflowExecution request, if it was recorded.
         decisions: the recorded RespondDecisionTaskCompleted requests, by the ID of the
             DecisionTaskStarted event that each answered.
-        polls: the recorded replies of PollForDecisionTask, by the same id.
+        polls: the recorded replies of PollForDecisionTask, by the same ID.
         heartbeats: the recorded heartbeats of each activity task, by the ID of its
             ActivityTaskStarted event.
         type_defaults: the recorded defaults of types, by kind (``activity`` or ``workflow``) and

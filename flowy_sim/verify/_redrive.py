@@ -117,7 +117,7 @@ class DifferenceFound(Exception):
 
 
 class Redrive:
-    """The redrive of one recording through a fresh simulation.
+    """The redrive of one recording through a new simulation.
 
     Calls are made as recorded, at the recorded instants. The effects of the service must come from
     the simulation. Every step is compared before the next one is taken.

@@ -138,7 +138,7 @@ def _decisions(
 
 
 def _members(document: Mapping[str, Any], member: str) -> Iterator[tuple[str, Any]]:
-    """Yield the members of an object, each with its name. Recorded calls are named by event ids."""
+    """Yield the members of an object, each with its name. Recorded calls are named by event IDs."""
     value = document.get(member) or {}
     _kind(value, Mapping, member)
     for name, inner in value.items():

@@ -110,7 +110,7 @@ class SimulatedDomain:
                 lists.add(other)
 
     def events_after(self, workflow_id: str, run_id: str, event_id: int) -> list[dict[str, Any]]:
-        """Return the events of an execution after an event id, in order."""
+        """Return the events of an execution after an event ID, in order."""
         found: list[dict[str, Any]] = []
         request: dict[str, Any] = {
             "execution": {"workflowId": workflow_id, "runId": run_id},

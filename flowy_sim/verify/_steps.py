@@ -76,7 +76,7 @@ class Links:
 
     Attributes:
         started: the events that start something, by the ID of the event that opened it.
-        ended: the events that end something, by the same id.
+        ended: the events that end something, by the same ID.
     """
 
     def __init__(self, events: Sequence[Event]) -> None:

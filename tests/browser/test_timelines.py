@@ -261,7 +261,7 @@ def test_a_row_opens_the_details_beside_the_page(show: Open) -> None:
 
 def test_the_details_show_what_the_table_tells_at_an_earlier_event(show: Open) -> None:
     page = show(timed())
-    assert page.locator("#e3 a", has_text="the rest as in event 2").count() == 1
+    assert page.locator("#e3 a", has_text="the rest is the same as in event 2").count() == 1
     page.get_by_role("link", name="resize second").click()
     panel = page.get_by_role("complementary", name="Event")
     assert "activityId: second" in panel.inner_text()
@@ -348,7 +348,7 @@ def test_keys_are_listed_and_can_be_turned_off(show: Open) -> None:
     page = show(order())
     page.keyboard.press("?")
     assert page.get_by_role("dialog").get_by_text("next failure").is_visible()
-    page.get_by_label("Keys without Ctrl or Alt are on").uncheck()
+    page.get_by_label("Enable keys without Ctrl or Alt").uncheck()
     page.get_by_role("button", name="Close").click()
     page.keyboard.press("f")
     assert page.locator(".panel").is_hidden()

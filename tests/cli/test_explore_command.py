@@ -288,7 +288,7 @@ def test_a_page_about_the_exploration_is_written_on_request(invoke: Invoke, tmp_
     ran = invoke(*command, "--report", str(path))
     assert ran.exit_code == 1
     assert ran.stdout.endswith(f"The report is in {path}\n")
-    assert "When was it lost?" in path.read_text(encoding="utf-8")
+    assert "When was the run lost?" in path.read_text(encoding="utf-8")
     repeat = re.search(r"--choices (\'.+\')", ran.stdout)
     assert repeat is not None
     path.unlink()

@@ -189,7 +189,7 @@ def test_what_several_events_have_in_common_is_told_once() -> None:
     first, second = html(timed()).split("<tr id=")[2:]
     assert "startToCloseTimeout: 60" in first
     assert "startToCloseTimeout: 60" not in second
-    assert "<a href=#e2>the rest as in event 2</a>" in second
+    assert "<a href=#e2>the rest is the same as in event 2</a>" in second
 
 
 def test_of_ten_thousand_events_each_shows_its_members_without_scripts() -> None:

@@ -186,7 +186,7 @@ class TestTime:
         self, browser: Browser, endpoint: Endpoint, shop: Shop
     ) -> None:
         run_id = shop.start("order-1", executionStartToCloseTimeout="600")
-        assert act(browser, "run")[1]["sentence"] == "Nothing moves any more."
+        assert act(browser, "run")[1]["sentence"] == "Nothing more happens by itself."
         assert events(shop, "order-1", run_id)[-1]["eventType"] == "WorkflowExecutionTimedOut"
         assert endpoint.ask("GET", "/clock")["mode"] == "paused"
 

@@ -128,7 +128,7 @@ class TestAmazonSwf:
         for path in ("", "?q=order-1", "_console/task-lists", execution):
             page = shown.open(path)
             assert page.status == 200
-            assert "Amazon SWF does not tell" in page.text
+            assert "Amazon SWF does not report" in page.text
             assert "default" not in page.text
             assert "Terminate" not in page.text
             assert "Jump" not in page.text
@@ -157,7 +157,7 @@ class TestAmazonSwf:
             **{"X-Flowy-Action": shown.token},
         )
         assert status == 400
-        assert b"only shows" in body
+        assert b"read-only" in body
 
     def test_an_error_of_the_service_is_shown_verbatim(
         self, shop: Shop, shown: Browser, endpoint: Endpoint
@@ -255,7 +255,7 @@ class TestFile:
             assert "▸ open 1" in page.links
             assert "2024-01-01 00:01:00 UTC paused" in page.text
             assert "Start…" not in page.text
-            assert "A file does not say which workers poll." in page.text
+            assert "A file does not record which workers poll." in page.text
             shown = browser.open("_console/execution", workflow="order-1")
             assert "activity charge 1 (charge-1) has been on the list 'cards'" in shown.text
             assert "order-2" in browser.open("_console/execution", workflow="order-2").text
@@ -270,7 +270,7 @@ class TestFile:
                 "POST", "_console/act/jump", b"{}", **{"X-Flowy-Action": browser.token}
             )
             assert status == 400
-            assert b"only shows" in body
+            assert b"read-only" in body
             status, _, _ = browser.ask(
                 "POST", "", b"{}", X_Amz_Target="SimpleWorkflowService.RegisterDomain"
             )

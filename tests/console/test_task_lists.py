@@ -37,7 +37,7 @@ def test_pollers_and_the_tasks_they_hold_for_how_long(
     shop.take("worker-7")
     endpoint.advance(90)
     page = browser.open(TASK_LISTS)
-    assert "1 in work" in page.text
+    assert "1 in progress" in page.text
     assert "charge-1 order-1 worker-7 at 127.0.0.1 1 min 30 s" in page.text
     assert run_id in browser.open(f"_console/{page.links['order-1']}").source
 

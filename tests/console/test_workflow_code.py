@@ -133,5 +133,5 @@ def test_the_page_says_why_the_signal_is_unknown(server: Endpoint) -> None:
     shop.start("order-1")
     shop.decide(timer("remind", 60))
     page = browser.open("_console/execution", domain=DOMAIN, workflow="order-1")
-    assert "The code of Purchase 2 does not tell which signals it awaits:" in page.text
+    assert "The code of Purchase 2 does not show which signals it awaits:" in page.text
     assert "timer remind fires" in page.text

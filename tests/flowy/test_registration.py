@@ -183,7 +183,7 @@ def test_a_workflow_is_loaded_by_module_and_class() -> None:
         ),
         (
             "tests.flowy.scanned.inner.work.Cutting",
-            "as module:Class, .*; do you mean tests.flowy.scanned.inner.work:Cutting",
+            "as module:Class, .*; did you mean tests.flowy.scanned.inner.work:Cutting",
         ),
         ("tests.flowy.scanned.inner.work:", "as module:Class"),
         (":Cutting", "as module:Class"),

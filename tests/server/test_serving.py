@@ -288,7 +288,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         if condition():
             return
         pause.wait(0.005)
-    pytest.fail("it never came to that")
+    pytest.fail("the condition never held")
 
 
 def test_time_is_read_moved_and_set_over_http(wire: Wire) -> None:

@@ -1,4 +1,4 @@
-"""Tests in a folder with a bakery: run, and what pytest prints of them."""
+"""Runs tests in a folder with a bakery, and returns what pytest prints."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from flowy_sim._engine.registered_types import ACTIVITY, WORKFLOW
 from flowy_sim._storage.file_reader import StoredEvents
 from flowy_sim._storage.tables import argument_state, domain_state, type_state
 
-#: Whose it is; and keys of which only the order matters.
+#: References to owners, and keys of which only the order matters.
 _LEFT_OUT = {"engine", "domain", "execution", "waiting_key", "effect"}
 
 

@@ -102,7 +102,7 @@ ADMINISTERING = sorted(
 
 
 class Chooser:
-    """Chooses by a seed; a fault must not change its state either."""
+    """Chooses by a seed. A call that is refused must not change its state either."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -134,7 +134,7 @@ def scramble(value: Any) -> None:
 
 
 def is_tidy(value: Any) -> bool:
-    """Whether keys are in alphabetical order and nothing but an element of a list is null."""
+    """Whether keys are in alphabetical order, and only elements of lists are null."""
     if isinstance(value, dict):
         return list(value) == sorted(value) and all(
             inner is not None and is_tidy(inner) for inner in value.values()
@@ -385,7 +385,7 @@ class Service(RuleBasedStateMachine):
     # What the rules choose from
 
     def dice(self, name: str) -> Requests:
-        """What the next use of a rule follows from, whatever other rules are used."""
+        """The random choices of the next use of a rule, independent of the use of other rules."""
         self.uses[name] += 1
         return Requests(f"{self.seed}/{name}/{self.uses[name]}")
 
@@ -394,7 +394,7 @@ class Service(RuleBasedStateMachine):
         return self.engine.domains["a"]
 
     def waiting(self, random: Random, lists: str) -> dict[str, Any]:
-        """The members of a poll that name a list on which something waits, mostly."""
+        """Members of a poll that mostly name a list on which something waits."""
         names = sorted(getattr(self.domain, lists).names())
         if not names or random.random() < 0.1:
             return {}
@@ -406,7 +406,7 @@ class Service(RuleBasedStateMachine):
         return dict(random.choice(self.executions[-8:]))
 
     def token(self, given: list[str], random: Random) -> str:
-        """The newest token mostly, else an older one or one of another kind."""
+        """Mostly the newest token, else an older one or one of another kind."""
         chance = random.random()
         if chance < 0.1 or not given:
             return random.choice([GARBAGE, *self.decision_tokens[-1:], *self.activity_tokens[-1:]])

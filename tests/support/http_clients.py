@@ -158,7 +158,7 @@ def wait_until(condition: Callable[[], object], seconds: int = SECONDS) -> None:
         if condition():
             return
         pause.wait(0.005)
-    pytest.fail("it never came to that")
+    pytest.fail("the condition never held")
 
 
 def waiting(endpoint: Endpoint) -> int:

@@ -12,7 +12,7 @@ from flowy_sim._engine.model import operation_names
 from tests.support.random_requests import JUNK, Requests
 
 OPERATIONS = sorted(operation_names())
-#: Operations that are tried more often: they open, hand out and end what others need.
+#: Operations that are tried more often: they open, hand out and end what other operations need.
 OFTEN = (
     "StartWorkflowExecution",
     "PollForDecisionTask",

@@ -273,7 +273,7 @@ def written(program: Program) -> type[Workflow]:
 class Careless:
     """A client that silently loses some answers to decision tasks.
 
-    Before other answers something happens that the decisions do not know of.
+    Before others, it lets something happen that the decisions could not take into account.
     """
 
     def __init__(
@@ -308,7 +308,7 @@ def lived(
         limits: of the simulation.
     """
     simulation = Simulation(seed, schedule=RandomChoice(seed), limits=limits)
-    # Exact: a decider that replays reads more pages, and must not be later for it.
+    # Exact: a decider that replays reads more pages, which must not take simulated time.
     client = simulation.client(poll_seconds=1, exact=True)
     client.register_domain(name=DOMAIN, workflowExecutionRetentionPeriodInDays="1")
     chance = Random(seed)

@@ -62,7 +62,7 @@ class Written:
         return len(self.events)
 
     def trigger(self, event_type: str, **members: Any) -> int:
-        """Write an event that a decider has to know of."""
+        """Write an event that a decider must know about."""
         written = self.write(event_type, **members)
         if not self._waiting:
             self._waiting = self.write(

@@ -127,13 +127,13 @@ def seen(run: Run, event_type: str) -> list[dict[str, Any]]:
 
 
 def at_the_worst_moment(self: Any, action: Callable[[], object]) -> None:
-    """Let something happen while the decisions of a turn are being made, so that it is not known.
+    """Let something happen while a turn makes its decisions, which therefore ignore it.
 
-    What closes the execution is then refused, and decided again.
+    A decision that closes the execution is then refused, and made again.
     """
 
     def act() -> None:
-        with suppress(Exception):  # the execution is closed when it is decided again
+        with suppress(Exception):  # The execution may be closed when the turn is repeated.
             action()
 
     self.side_effect(act)

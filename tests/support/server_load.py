@@ -23,7 +23,7 @@ TIMEOUTS = {
     "defaultTaskScheduleToStartTimeout": "300",
     "defaultTaskStartToCloseTimeout": "120",
 }
-#: What would end the domain or the types that all clients need.
+#: Operations that would end the domain or the types that all clients need.
 FATAL = {"DeprecateDomain", "DeprecateWorkflowType", "DeprecateActivityType"}
 FATAL |= {"DeleteWorkflowType", "DeleteActivityType"}
 OTHERS = sorted(operation_names() - FATAL)

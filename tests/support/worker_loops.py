@@ -24,7 +24,7 @@ def carried_out(client: Any, execution: Execution, both: list[Any]) -> Outcome:
     ended = None
     while ended is None:
         busy = [worker.run_once() for worker in both]
-        assert any(busy), "nobody has anything to do"
+        assert any(busy), "no worker has anything to do"
         ended = outcome(client, DOMAIN, execution)
     return ended
 

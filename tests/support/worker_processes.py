@@ -37,7 +37,7 @@ def crashing_once(folder: Path) -> list[Lasting]:
 
 
 def first(path: Path) -> bool:
-    """Whether this process is the first to come here."""
+    """Whether this process is the first to call this."""
     try:
         path.touch(exist_ok=False)
     except FileExistsError:

@@ -90,7 +90,7 @@ def carried_out(
         worker.register()
     execution = flowy.start(client, DOMAIN, workflow, *arguments)
     while (outcome := flowy.outcome(client, DOMAIN, execution)) is None:
-        assert any(worker.run_once() for worker in workers), "nobody has anything to do"
+        assert any(worker.run_once() for worker in workers), "no worker has anything to do"
     return outcome
 
 

@@ -74,7 +74,7 @@ def test_most_continuations_fail_from_the_moment_on_at_which_a_run_is_lost(
     place = next(i for i, point in enumerate(lost.points) if "the worker dies" in str(point.words))
     assert max(shares[:place]) < 0.5
     assert set(shares[place:]) == {1.0}
-    assert "It is lost 0 s after the start" in page([lost], (), "orders")
+    assert "The run is lost 0 s after the start" in page([lost], (), "orders")
 
 
 def test_the_same_seed_gives_the_same_points(lost: ReportedExploration) -> None:
@@ -94,7 +94,7 @@ def test_the_failing_run_is_beside_the_simplest_one_that_passes(lost: ReportedEx
     assert "charged ['order-7', 'order-7']" in failing.output[-1]
     text = page([lost], (), "orders")
     assert text.index("The run that fails") < text.index("The simplest run that passes")
-    assert text.count("from here on they differ") == 2
+    assert text.count("the runs differ from here on") == 2
     assert "! the worker dies after the work" in text
     assert "<b>shipped" not in text
 
@@ -104,7 +104,7 @@ def test_a_test_that_fails_in_each_run_has_no_decisive_moment_and_no_run_to_comp
     assert found.passing is None
     assert {point.share for point in found.points} == {1.0}
     text = html.unescape(page([found], (), "orders"))
-    assert "No moment decides: from the beginning on, 16 of 16 continuations fail." in text
+    assert "No moment decides: from the start, 16 of 16 continuations fail." in text
     assert "lost here" not in text
     assert "No run that passes was found" in text
 
@@ -167,14 +167,14 @@ def test_a_page_of_a_test_that_passes_shows_what_was_tried_and_covered(tmp_path:
     if sys.version_info >= (3, 12):
         assert "return self.ship(order)" in text
     assert re.search(r"order 1 COMPLETED: \"shipped\"", text)
-    assert "When was it lost?" not in text
+    assert "When was the run lost?" not in text
 
 
 def test_a_page_is_written_also_if_explore_fails(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     with pytest.raises(FoundError):
         explore(nobody_pays_twice, faults=[WorkerDiesLate()], report=str(path))
-    assert "When was it lost?" in path.read_text(encoding="utf-8")
+    assert "When was the run lost?" in path.read_text(encoding="utf-8")
 
 
 def test_a_redacted_page_shows_no_values(lost: ReportedExploration) -> None:

@@ -97,6 +97,6 @@ def test_explored_tests_show_what_was_found_and_tried(
     places = [written.index(name) for name in names]
     assert places == sorted(places)
     assert written.count("<article") == 2
-    assert written.count("When was it lost?") == 1
+    assert written.count("When was the run lost?") == 1
     assert "The simplest run that passes" in written
     assert written.count("What was tried") == 2

@@ -41,7 +41,7 @@ def carried_out(swf: Any, *arguments: object) -> flowy.Outcome:
     execution = flowy.start(swf, DOMAIN, ImageCategorization, *arguments)
     outcome = None
     while outcome is None:
-        assert any(worker.run_once() for worker in workers), "nobody has anything to do"
+        assert any(worker.run_once() for worker in workers), "no worker has anything to do"
         outcome = flowy.outcome(swf, DOMAIN, execution)
     return outcome
 

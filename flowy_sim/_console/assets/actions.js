@@ -65,7 +65,7 @@ function submit(form) {
 
 function move(button) {
   const { do: name, seconds } = button.dataset;
-  if (name === "run") tell("Running until nothing moves …", true);
+  if (name === "run") tell("Running until nothing more happens …", true);
   act(button, async () => tell((await post("act", name, { seconds })).sentence), (sentence) => tell(sentence, true));
 }
 
@@ -79,7 +79,7 @@ function copyAction(button) {
 async function copy(text, form = null) {
   if (await copyText(text)) tell("Copied.");
   else if (form) say(form, text);
-  else tell("The browser does not let pages copy; select the text instead.", true);
+  else tell("The browser does not allow copying; select the text instead.", true);
 }
 
 // Sends a request; an error has the words of the server.

@@ -1,4 +1,4 @@
-// The page of an execution: its timeline works as in a report; what is new is added to it.
+// The page of an execution: its timeline works as in a report; new events are added to it.
 
 import { readAddress } from "./address.js";
 import { Details } from "./details.js";

@@ -1,5 +1,5 @@
-// Live updates: one stream for all pages of a browser says what has changed, and each page fetches
-// that. After a lost connection it always does.
+// Live updates: one stream for all pages of a browser reports changes, and each page fetches them.
+// After a lost connection it always does.
 
 import { readClock } from "./clock.js";
 import { known, query, updateExecution } from "./execution.js";
@@ -8,7 +8,7 @@ import { morph } from "./morph.js";
 const page = document.body.dataset;
 const root = new URL(page.here, location.href).href;
 const server = page.simulation ? new URL("..", root).href : root;
-// Real milliseconds between updates, at least; and between looks where there is no stream.
+// The minimum real milliseconds between updates, and between polls if there is no stream.
 const PAUSE = 150;
 const LOOK = 5000;
 const RETRY = 1000;
@@ -42,7 +42,7 @@ async function catchUp() {
   if (page.stamp && response?.ok && (await response.json()) !== page.stamp) changed();
 }
 
-// The page that has the lock opens the stream, and passes on what it says.
+// The page that has the lock opens the stream, and passes on its messages.
 function lead() {
   const leads = () => {
     open();
@@ -91,7 +91,7 @@ function receive(message) {
 
 function concerns(message) {
   if (message.simulation !== page.simulation || message.account !== page.account) return false;
-  // Who polls changes while nothing happens, too.
+  // Pollers come and go even while nothing happens.
   if (!message.changed) return document.querySelector('[data-looks="polls"]');
   const shown = document.querySelector("[data-shows]")?.dataset.shows;
   const runs = message.domains[page.domain] ?? {};
@@ -173,12 +173,12 @@ function connected(is) {
   const shown = document.getElementById("connection");
   shown.hidden = false;
   shown.classList.toggle("lost", !is);
-  const text = !is ? "not connected" : page.live === "poll" ? "looks every 5 s" : "live";
+  const text = !is ? "not connected" : page.live === "poll" ? "updated every 5 s" : "live";
   if (shown.textContent !== text) shown.textContent = text;
 }
 
 export function problem(sentence) {
   const shown = document.getElementById("problem");
   shown.hidden = !sentence;
-  shown.textContent = sentence && `This page could not be brought up to date: ${sentence}`;
+  shown.textContent = sentence && `This page could not be updated: ${sentence}`;
 }

@@ -1,7 +1,7 @@
 // Makes an element equal to a newer one, and changes only what differs: focus, selection, scroll
 // positions and opened details stay.
 
-// Attributes that belong to the person who looks, not to the server.
+// Attributes that belong to the viewer, not to the server.
 const OWN = new Set(["open", "hidden", "aria-expanded", "tabindex"]);
 
 export function morph(old, fresh) {

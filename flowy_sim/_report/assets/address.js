@@ -1,4 +1,4 @@
-// What is looked at, in the address: after `#` in a file, after `?` on a server.
+// The view, in the address: after `#` in a file, after `?` on a server.
 const NAMES = ["run", "at", "row", "zoom", "find", "show", "hide", "folds", "clock"];
 const isFile = document.body.classList.contains("report");
 

@@ -34,7 +34,7 @@ export class Details {
     if (whole && !details) {
       list.append(...Object.entries(whole).flatMap(([name, textContent]) => [element("p", { textContent: name }), element("pre", { textContent })]));
     } else if (lead) list.append(element("pre", { textContent: lead }), ...copies(details).slice(1));
-    else list.append(element("p", { className: "faint", textContent: "It has no other members." }));
+    else list.append(element("p", { className: "faint", textContent: "The event has no other members." }));
     // What an earlier event shows is taken from there.
     for (const link of list.querySelectorAll("a")) link.replaceWith(document.querySelector(`${link.hash} .shared`).cloneNode(true));
     this.body.replaceChildren(facts, list);

@@ -50,7 +50,7 @@ export class Timeline {
     new ResizeObserver(() => this.draw()).observe(this.axis);
   }
 
-  // Show newer data. What is looked at stays; a picture of all of the time stays one.
+  // Show newer data. The view stays; a view of the whole time span still shows all of it.
   update(newer) {
     const { times } = this;
     const data = merged(this.data, newer);
@@ -228,7 +228,7 @@ export class Timeline {
   async toggle({ key, row, rows }) {
     if (!this.opened.delete(key)) {
       const child = rows || await this.options.child(row.child);
-      if (!child) return this.tools.tell("The history of this child is not here.");
+      if (!child) return this.tools.tell("This page does not contain the history of the child.");
       this.opened.set(key, rows ? {} : merged(null, child));
     }
     this.refresh();

@@ -1,4 +1,4 @@
-// The tools above a timeline, and the small picture of all of it.
+// The tools above a timeline, and the overview of all of it.
 import { element, fillWithPaths, outline } from "./drawing.js";
 import { LOCAL, WIDTH } from "./scale.js";
 
@@ -71,14 +71,14 @@ export function shown(count) {
   return count.toLocaleString("en");
 }
 
-// Let an element span what is looked at, unless that is everything.
+// Let an element span the visible part, unless that is everything.
 export function spanned(element, from, to) {
   element.hidden = from <= 0 && to >= WIDTH;
   element.style.left = `${from / 10}%`;
   element.style.width = `${(to - from) / 10}%`;
 }
 
-// All rows in a small picture: dragging selects a time, a click goes there.
+// An overview of all rows: dragging selects a time span, a click moves the view there.
 export class Minimap {
   constructor(root, timeline) {
     this.timeline = timeline;

@@ -9,7 +9,7 @@ import com.danielgmyers.flux.wf.graph.WorkflowGraphBuilder;
 
 import java.util.function.BooleanSupplier;
 
-/** The same order as a Flux workflow: a card is charged, again each hour while it is refused. */
+/** The same order as a Flux workflow: a card is charged, hourly while it is refused. */
 public final class FluxOrder implements Workflow {
     private final WorkflowGraph graph;
 

@@ -91,7 +91,7 @@ public final class Order {
         }
     }
 
-    /** Returns what follows from the newest event that matters. */
+    /** Returns the decisions that the newest relevant event calls for. */
     private static List<Decision> decisions(List<HistoryEvent> history) {
         ListIterator<HistoryEvent> events = history.listIterator(history.size());
         while (events.hasPrevious()) {
