@@ -35,7 +35,7 @@ activities = click.option(
 decider = click.option(
     "--decider",
     metavar="MODULE:NAME",
-    help="Decider that polls by itself, instead of a workflow.",
+    help="Decider that polls with its own loop, instead of a workflow.",
 )
 
 histories = click.argument(

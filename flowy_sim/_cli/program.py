@@ -1,4 +1,4 @@
-"""What ``flowy-sim run`` and ``explore`` do with deciders and workers that poll by themselves."""
+"""How ``flowy-sim run`` and ``explore`` use deciders and workers with poll loops of their own."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def read_cancel(written: str) -> float:
 
 
 def check_packages(*, loops: bool, freeze: bool) -> None:
-    """Check that what deciders and workers that poll by themselves need is installed.
+    """Check that what deciders and workers that poll with their own loops need is installed.
 
     Args:
         loops: whether there are such deciders or workers.
@@ -118,7 +118,7 @@ def check_packages(*, loops: bool, freeze: bool) -> None:
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of deciders and workers that poll by themselves to a command."""
+    """Add the options of deciders and workers that poll with their own loops to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -130,14 +130,14 @@ _OPTIONS = [
         "deciders",
         metavar="MODULE:NAME",
         multiple=True,
-        help="Decider that polls by itself, a function or class; can be given several times.",
+        help="Decider with its own poll loop: a function or class. Can be given several times.",
     ),
     click.option(
         "--worker",
         "loop_workers",
         metavar="MODULE:NAME",
         multiple=True,
-        help="Worker that polls by itself; can be given several times.",
+        help="Worker that polls with its own loop; can be given several times.",
     ),
     click.option(
         "--setup",
@@ -167,10 +167,10 @@ _OPTIONS = [
 
 @dataclass(frozen=True)
 class LoopProgram:
-    """Deciders and workers that poll by themselves, and what is started. It can be pickled.
+    """Deciders and workers that poll with their own loops, and what is started. It can be pickled.
 
     Attributes:
-        deciders, workers: the code that polls by itself.
+        deciders, workers: the code that polls with its own loop.
         setups: functions that are called before, with a client.
         type: the name and version of the workflow.
         text: its input.

@@ -220,7 +220,7 @@ class _Run:
 
     Args:
         target: the workflow that is run; None for a program.
-        loops: the program that is run, of deciders that poll by themselves; None for a workflow.
+        loops: the program that is run: deciders with their own poll loops. None for a workflow.
         options: the options.
         report: how it is reported.
     """

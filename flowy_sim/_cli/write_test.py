@@ -99,7 +99,7 @@ def workflow_target(path: str) -> TestedCode:
 
 
 def decider_target(path: str, freeze: bool = False) -> TestedCode:
-    """Return the code that polls by itself that a path ``module:name`` names.
+    """Return the code that polls with its own loop that a path ``module:name`` names.
 
     Args:
         path: the path.
@@ -161,7 +161,7 @@ def zipped_test(run: DrawnRun, job: Job, name: str, code: str, is_workflow: bool
         job: its IDs.
         name: the name of the files, without an ending.
         code: where the code to test is imported from, such as ``shop.orders:Order``.
-        is_workflow: whether it is a flowy workflow, and not code that polls by itself.
+        is_workflow: whether it is a flowy workflow, and not code that polls with its own loop.
 
     Raises:
         HistoryError: the execution of the history is still open.

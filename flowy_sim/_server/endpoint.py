@@ -14,6 +14,8 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from flowy_sim._simulation.clock import in_seconds
+
 #: The environment variable with the token for control requests.
 ENVIRONMENT_VARIABLE = "FLOWY_SIM_CONTROL_TOKEN"
 #: Real seconds within which a server has to answer.
@@ -95,7 +97,7 @@ class Endpoint:
         Raises:
             EndpointError: `seconds` is not a number of at least 0, or the clock is real.
         """
-        self.ask("POST", "/clock/advance", {"seconds": seconds})
+        self.ask("POST", "/clock/advance", {"seconds": in_seconds(seconds)})
 
     def jump(self) -> bool:
         """Let time pass until the next thing happens; return whether anything happened.
@@ -116,7 +118,7 @@ class Endpoint:
         """
         self.ask("PUT", "/clock", {"mode": mode})
 
-    def after(self, seconds: float, operation: str, **parameters: Any) -> None:
+    def after(self, seconds: float | timedelta, operation: str, **parameters: Any) -> None:
         """Call an operation after some simulated time.
 
         Args:
@@ -130,7 +132,7 @@ class Endpoint:
         Example:
             ``endpoint.after(3600, "TerminateWorkflowExecution", domain="shop", workflowId="1")``
         """
-        asked = {"seconds": seconds, "operation": operation, "parameters": parameters}
+        asked = {"seconds": in_seconds(seconds), "operation": operation, "parameters": parameters}
         self.ask("POST", "/after", asked)
 
     def stub(self, **definition: Any) -> None:

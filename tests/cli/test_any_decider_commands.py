@@ -1,4 +1,4 @@
-"""``flowy-sim run`` and ``explore`` with deciders and workers that poll by themselves."""
+"""``flowy-sim run`` and ``explore`` with deciders and workers that poll with their own loops."""
 
 from __future__ import annotations
 

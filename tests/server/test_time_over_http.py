@@ -99,7 +99,7 @@ def test_a_call_can_be_made_after_some_simulated_time(virtual: Endpoint, program
     run_id = client.start()
     task = client.call("PollForDecisionTask", **DECISIONS)
     signal = {"domain": "shop", "workflowId": "order-1", "signalName": "hurry"}
-    virtual.after(3600, "SignalWorkflowExecution", **signal)
+    virtual.after(timedelta(hours=1), "SignalWorkflowExecution", **signal)
     assert "WorkflowExecutionSignaled" not in client.events(run_id)
     client.call("RespondDecisionTaskCompleted", taskToken=task["taskToken"], decisions=[])
     wait_until(lambda: "WorkflowExecutionSignaled" in client.events(run_id))
@@ -387,7 +387,7 @@ def test_advancing_hands_out_what_falls_due(virtual: Endpoint, program: Make) ->
     decider.prepare()
     run_id = decider.start()
     decider.decide(timer(100))
-    virtual.advance(99)
+    virtual.advance(timedelta(seconds=99))
     assert "TimerFired" not in decider.events(run_id)
     virtual.advance(1)
     assert "TimerFired" in decider.events(run_id)

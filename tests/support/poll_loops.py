@@ -1,4 +1,4 @@
-"""A decider and workers that poll by themselves, and how to run them."""
+"""A decider and workers that poll with their own loops, and how to run them."""
 
 from __future__ import annotations
 

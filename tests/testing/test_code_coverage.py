@@ -1,4 +1,4 @@
-"""Which lines and branches of workflows, and of code that polls by itself, no run has taken."""
+"""Which lines and branches no run has taken, of workflows and of code with its own poll loop."""
 
 from __future__ import annotations
 

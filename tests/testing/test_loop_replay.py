@@ -1,4 +1,4 @@
-"""Replaying histories with deciders that poll by themselves."""
+"""Replaying histories with deciders that poll with their own loops."""
 
 from __future__ import annotations
 
