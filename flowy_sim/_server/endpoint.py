@@ -14,8 +14,6 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from flowy_sim._simulation.clock import in_seconds
-
 #: The environment variable with the token for control requests.
 ENVIRONMENT_VARIABLE = "FLOWY_SIM_CONTROL_TOKEN"
 #: Real seconds within which a server has to answer.
@@ -97,7 +95,7 @@ class Endpoint:
         Raises:
             EndpointError: `seconds` is not a number of at least 0, or the clock is real.
         """
-        self.ask("POST", "/clock/advance", {"seconds": in_seconds(seconds)})
+        self.ask("POST", "/clock/advance", {"seconds": seconds})
 
     def jump(self) -> bool:
         """Let time pass until the next thing happens; return whether anything happened.
@@ -132,7 +130,7 @@ class Endpoint:
         Example:
             ``endpoint.after(3600, "TerminateWorkflowExecution", domain="shop", workflowId="1")``
         """
-        asked = {"seconds": in_seconds(seconds), "operation": operation, "parameters": parameters}
+        asked = {"seconds": seconds, "operation": operation, "parameters": parameters}
         self.ask("POST", "/after", asked)
 
     def stub(self, **definition: Any) -> None:
@@ -248,10 +246,18 @@ class Endpoint:
         with closing(connection):
             headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
             target = f"{parts.path}/_flowy{path}"
-            connection.request(method, target, json.dumps(members or {}), headers)
+            content = json.dumps(members or {}, default=_seconds)
+            connection.request(method, target, content, headers)
             response = connection.getresponse()
             body = response.read()
         if response.status != 200:
             answer = json.loads(body)
             raise EndpointError(answer.get("error") or answer.get("message") or str(answer))
         return body
+
+
+def _seconds(value: object) -> float:
+    """Return what JSON has instead of a timedelta, which may be given wherever a time is."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise TypeError(f"{value!r} cannot be sent to the server: JSON has no {type(value).__name__}")

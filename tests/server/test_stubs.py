@@ -161,7 +161,9 @@ def test_a_time_out_that_the_activity_does_not_have_fails_it_and_says_why(
 def test_a_heartbeat_that_reports_a_cancel_request_cancels_the_activity(
     virtual: Endpoint, decider: Program
 ) -> None:
-    virtual.stub(activity="Pack", version="1", result="packed", takes=100, heartbeat=30)
+    virtual.stub(
+        activity="Pack", version="1", result="packed", takes=timedelta(seconds=100), heartbeat=30
+    )
     run_id = decider.start()
     wait = {"timerId": "t", "startToFireTimeout": "40"}
     decider.decide(pack(), {"decisionType": "StartTimer", "startTimerDecisionAttributes": wait})
